@@ -1,0 +1,72 @@
+# `make help` explains the targets. Nothing here is needed to use Millrace: `go run ./examples/sales` and
+# `go test ./...` work on a fresh clone.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TOOL := go tool -modfile=tools/go.mod
+
+# How long each fuzz target runs, as `go test -fuzztime` takes it.
+FUZZTIME ?= 20s
+# What `make test`, `make race` and `make fuzz` look at.
+PKG ?= ./...
+# Flags for `make sales`, such as SALES='-rows 1000000'.
+SALES ?=
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^[a-z][a-z0-9-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 } \
+		/^[A-Z]+ \?=/ { split($$0, v, " [?]= ?"); vars = vars sprintf("  %-17s %s\n", v[1] "=" v[2], about) } \
+		{ about = /^# / ? substr($$0, 3) : "" } \
+		END { printf "\nVariables, with their defaults:\n%s", vars }' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: ## Run all tests (needs Docker or installed Postgres server binaries)
+	go test $(PKG)
+
+.PHONY: race
+race: ## Run all tests under the race detector
+	go test -race $(PKG)
+
+.PHONY: sales
+sales: ## Run the main job on a private Postgres
+	go run ./examples/sales $(SALES)
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target in turn, FUZZTIME each
+	@found=0; \
+	for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PKG)); do \
+		names=$$(go test -list '^Fuzz' "$$pkg"); \
+		for name in $$(grep '^Fuzz' <<<"$$names" || true); do \
+			found=1; echo "--- $$pkg $$name"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime '$(FUZZTIME)' "$$pkg"; \
+		done; \
+	done; \
+	if [ $$found = 0 ]; then echo "no fuzz target in $(PKG)"; exit 1; fi
+
+.PHONY: lint
+lint: ## Run the linters, the import law among them (compiles golangci-lint at first)
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: vet
+vet: ## Run go vet
+	go vet ./...
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities that our code calls (needs vuln.go.dev)
+	$(TOOL) govulncheck ./...
+
+.PHONY: tidy-check
+tidy-check: ## Fail if go mod tidy would change anything
+	go mod tidy -diff
+	cd tools && go mod tidy -diff
+
+.PHONY: ci
+ci: ## Run what CI runs
+	.ci/run
