@@ -2,7 +2,6 @@
 # `go test ./...` work on a fresh clone.
 
 SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
 TOOL := go tool -modfile=tools/go.mod
@@ -36,7 +35,7 @@ sales: ## Run the main job on a private Postgres
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target in turn, FUZZTIME each
-	@found=0; \
+	@set -euo pipefail; found=0; \
 	for pkg in $$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' $(PKG)); do \
 		names=$$(go test -list '^Fuzz' "$$pkg"); \
 		for name in $$(grep '^Fuzz' <<<"$$names" || true); do \
