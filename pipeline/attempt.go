@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// attempt is one try of a run: the graph's nodes with their queues and
+// counters, the units of work, and what stops it all.
+type attempt struct {
+	p       *Pipeline
+	run     Run
+	logger  hclog.Logger
+	nodes   []*nodeRun
+	byNode  map[*node]*nodeRun
+	free    *freeLists
+	rejects *rejectBook
+	units   unitSet
+	ranges  map[string]Range
+
+	scopedContext func() context.Context // ends with the attempt
+	halt          *halt
+	cancel        context.CancelCauseFunc
+	rejectors     atomic.Int64 // stages that may still reject
+
+	mu      sync.Mutex
+	failure error // the first failure of a stage
+	by      *nodeRun
+	state   RunState
+	already bool
+}
+
+// stopError is what readers and writers return once an attempt is over.
+type stopError struct{ cause error }
+
+func (e *stopError) Error() string        { return "the run is over: " + e.cause.Error() }
+func (e *stopError) Unwrap() error        { return e.cause }
+func (e *stopError) Is(target error) bool { return target == context.Canceled }
+
+// timeoutError says which limit was exceeded.
+type timeoutError struct {
+	what  string
+	limit time.Duration
+}
+
+func (e *timeoutError) Error() string {
+	return fmt.Sprintf("%s took longer than its limit of %v", e.what, e.limit)
+}
+func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func haltOn(ctx context.Context) *halt {
+	return &halt{done: ctx.Done(), err: func() error { return &stopError{cause: context.Cause(ctx)} }}
+}
+
+// newAttempt builds everything an attempt needs and starts nothing. The context
+// that it returns ends with the attempt; stop releases it.
+func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ context.Context, stop func()) {
+	a = &attempt{
+		p: p, run: run, state: StatePending,
+		logger: p.options.Logger.With("pipeline", p.name, "run", run.ID, "attempt", run.Attempt),
+		byNode: map[*node]*nodeRun{},
+		free:   &freeLists{size: p.options.BatchSize, depth: 8, lists: map[reflect.Type]any{}},
+		units:  unitSet{byKey: map[any]*joinedUnit{}},
+		ranges: map[string]Range{},
+	}
+	a.rejects = &rejectBook{budget: p.options.MaxRejects, reasons: map[string]int64{}, ended: make(chan struct{})}
+
+	stopTimer := func() {}
+	if d := p.options.Timeout; d > 0 {
+		ctx, stopTimer = context.WithTimeoutCause(ctx, d, &timeoutError{what: "the run", limit: d})
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	ctx = context.WithValue(ctx, scopeKey{}, &scope{run: run, state: p.options.State, attempt: a, logger: a.logger})
+	a.cancel = cancel
+	a.halt = haltOn(ctx)
+	a.scopedContext = func() context.Context { return ctx }
+
+	a.wire()
+	return a, ctx, func() { cancel(nil); stopTimer() }
+}
+
+// wire makes the nodes and the queues between them.
+func (a *attempt) wire() {
+	a.p.mu.Lock()
+	nodes := a.p.nodes
+	a.p.mu.Unlock()
+	for _, n := range nodes {
+		r := &nodeRun{attempt: a, node: n, logger: a.logger.With("stage", n.name), state: StatePending, done: make(chan struct{})}
+		a.nodes = append(a.nodes, r)
+		a.byNode[n] = r
+		// Inputs come before their readers in the list, so one pass is enough.
+		for _, in := range n.inputs {
+			from := a.byNode[in]
+			r.behindRejects = r.behindRejects || in.kind == KindRejects || from.behindRejects
+		}
+		if n.newFeed != nil {
+			r.input = n.newFeed(a, len(n.inputs))
+			for _, in := range n.inputs {
+				a.byNode[in].outputs = append(a.byNode[in].outputs, r.input)
+			}
+		}
+		if r.mayReject() {
+			a.rejectors.Add(1)
+		}
+	}
+}
+
+// mayReject tells whether the stream of rejects must wait for this stage.
+func (r *nodeRun) mayReject() bool {
+	return !r.behindRejects && r.node.kind != KindRejects && r.node.kind != KindStep
+}
+
+// stageSucceeded ends the stream of rejects after the last stage that can reject.
+func (a *attempt) stageSucceeded(r *nodeRun) {
+	if r.mayReject() && a.rejectors.Add(-1) == 0 {
+		close(a.rejects.ended)
+	}
+}
+
+// fail ends the attempt, if it is not over already.
+func (a *attempt) fail(err *StageError) {
+	a.mu.Lock()
+	if a.failure == nil && a.halt.stopped() == nil {
+		a.failure = err
+		a.by = a.byNode[a.p.byName[err.Stage]]
+	}
+	a.mu.Unlock()
+	a.cancel(err)
+}
+
+// echoes tells whether a stage's error only says that the attempt is over.
+func (a *attempt) echoes(r *nodeRun, err error) bool {
+	a.mu.Lock()
+	by := a.by
+	a.mu.Unlock()
+	if by == r {
+		return false
+	}
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || by != nil && errors.Is(err, a.failure)
+}
+
+// runStages starts every stage and waits for all of them.
+func (a *attempt) runStages(ctx context.Context) error {
+	// All contexts exist before the first stage starts: the writer of rejects,
+	// which any stage may use, is of another stage.
+	type start struct {
+		ctx    context.Context
+		cancel context.CancelFunc
+	}
+	starts := make([]start, len(a.nodes))
+	for i, r := range a.nodes {
+		s := &scope{run: a.run, state: a.p.options.State, attempt: a, node: r, logger: r.logger}
+		stageCtx, cancel := context.WithValue(ctx, scopeKey{}, s), context.CancelFunc(func() {})
+		if d := r.node.timeout; d > 0 {
+			stageCtx, cancel = context.WithTimeoutCause(stageCtx, d, &timeoutError{what: "the stage", limit: d})
+		}
+		r.halt = haltOn(stageCtx)
+		starts[i] = start{stageCtx, cancel}
+		if r.node.kind == KindRejects {
+			a.rejects.out = newWriter[Reject](r, r.addLane())
+		}
+	}
+	if a.rejectors.Load() == 0 {
+		close(a.rejects.ended)
+	}
+	var wg sync.WaitGroup
+	for i, r := range a.nodes {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			r.run(starts[i].ctx, starts[i].cancel)
+		}()
+	}
+	wg.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failure != nil {
+		return a.failure
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+func (a *attempt) setState(s RunState) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state = s
+}
+
+// fill adds what the attempt knows to a report.
+func (a *attempt) fill(rep *Report) {
+	a.mu.Lock()
+	rep.Attempt, rep.State, rep.AlreadyCommitted = a.run.Attempt, a.state, a.already
+	a.mu.Unlock()
+	a.rejects.mu.Lock()
+	rep.Rejects = a.rejects.count
+	a.rejects.mu.Unlock()
+	rep.Stages = make([]StageReport, len(a.nodes))
+	for i, r := range a.nodes {
+		rep.Stages[i] = r.report()
+	}
+}

@@ -1,0 +1,42 @@
+// Package pipeline runs graphs of typed stages: sources, transforms and sinks.
+//
+//	             Stream[Sale]                    Stream[Total]
+//	┌─────────────┐    │    ┌───────────────────┐     │     ┌──────────┐
+//	│ Source[Sale]├────┴─┬─▶│ Transform[Sale,   ├─────┴────▶│ Sink     │
+//	└─────────────┘      │  │           Total]  │           │ [Total]  │
+//	   From              │  └───────────────────┘  Via      └──────────┘  To
+//	                     │
+//	                     │     ┌────────────┐    a stream that is used twice
+//	                     └────▶│ Sink[Sale] │    is a tee
+//	                           └────────────┘
+//
+// A stage is one function from start to finish: it reads its [Reader], writes its
+// [Writer] and returns. Returning an error fails the run; returning nil at the
+// end of the input ends its own stream. There is nothing to open, flush or close.
+//
+// # The contract
+//
+// The graph: [From], [Via], [Merge], [To] and [Do] build it, and the compiler
+// checks that the types of records fit. A cycle cannot be written, because a
+// [Stream] must exist before it can be read. What the compiler cannot see (a
+// name used twice, a stream that nobody reads, a table that is not there) is
+// reported before any data moves, all problems together.
+//
+// The run: each stage has one goroutine (n with [Parallel]); between two stages is a
+// bounded queue of batches, so memory does not grow with the input and a slow stage
+// slows those before it. A stream ends only when its stage succeeded. The first
+// error, or panic, stops the whole run and is returned as a [*StageError]; the
+// target then is as it was before.
+//
+// All or nothing: a sink that joins a unit of work ([Join]) has its effects
+// committed by the runner after every stage succeeded, together with those of the
+// other stages of the unit, with the run's row in the ledger and with the cursors of
+// incremental sources ([Options].State).
+//
+// Rejects: a stage can set a record aside ([Reader.Reject], [Writer.Reject]). A
+// budget says how many of them a run bears; [Rejects] is the stream of them.
+//
+// Concurrency: a Pipeline may be run by several goroutines at once if its stages allow
+// it, which those of this module do unless they say otherwise. Stages get a
+// context that ends when the run does.
+package pipeline

@@ -1,0 +1,148 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Reject is a record that could not be read, converted or accepted, with all
+// that is known of where it came from.
+type Reject struct {
+	Stage  string `json:"stage" db:"stage" csv:"stage"`    // the stage that set it aside
+	Source string `json:"source" db:"source" csv:"source"` // a file's name, a table
+	Line   int64  `json:"line" db:"line" csv:"line"`       // from 1, of the record's first line; 0 unknown
+	Offset int64  `json:"offset" db:"offset" csv:"offset"` // in bytes, from the (unpacked) file's start
+	Raw    []byte `json:"raw,omitempty" db:"raw" csv:"-"`  // the original bytes, line ending included; nil unknown
+	Column string `json:"column" db:"column" csv:"column"`
+	Value  string `json:"value" db:"value" csv:"value"` // what stood in the column, perhaps cut; always valid UTF-8 without NUL
+	Reason string `json:"reason" db:"reason" csv:"reason"`
+}
+
+// String says the place first and the reason last:
+//
+//	sales.csv: line 7: column "quantity": "abc" is not an integer
+func (r Reject) String() string {
+	var b strings.Builder
+	if r.Source != "" {
+		fmt.Fprintf(&b, "%s: ", r.Source)
+	}
+	if r.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", r.Line)
+	}
+	if r.Column != "" {
+		fmt.Fprintf(&b, "column %q: ", r.Column)
+	}
+	if r.Value != "" {
+		fmt.Fprintf(&b, "%q ", r.Value)
+	}
+	b.WriteString(r.Reason)
+	return b.String()
+}
+
+// RejectError ends a run whose rejects went past the budget. It is permanent:
+// the same data would be refused again.
+type RejectError struct {
+	First      Reject // the first that was set aside
+	Last       Reject // the one that broke the budget
+	Count      int64  // how many there were, the last included
+	Budget     int    // [Options].MaxRejects
+	MostReason string // the most frequent reason
+	MostCount  int64  // how often it was given
+}
+
+func (e *RejectError) Error() string {
+	if e.Budget == 0 {
+		return e.First.String()
+	}
+	return fmt.Sprintf("%d records were rejected, %d are allowed; the first: %v; the most frequent reason (%d times): %s",
+		e.Count, e.Budget, e.First, e.MostCount, e.MostReason)
+}
+
+// maxReasons bounds the memory for counting reasons; later ones go uncounted.
+const maxReasons = 256
+
+// rejectBook counts the rejects of one attempt and passes them to the stream
+// of Rejects.
+type rejectBook struct {
+	budget int
+
+	mu      sync.Mutex
+	count   int64
+	first   Reject
+	reasons map[string]int64
+
+	stream sync.Mutex      // serialises the writer; held while the stream's readers are busy
+	out    *Writer[Reject] // nil when nobody asked for the stream
+	ended  chan struct{}   // closed when no more rejects can come
+}
+
+// rejectPort is one stage's way into the book.
+type rejectPort struct {
+	run  *nodeRun
+	book *rejectBook
+}
+
+func (p *rejectPort) reject(r Reject) error {
+	if p == nil { // a source that is read outside any run
+		return Permanent(&RejectError{First: r, Last: r, Count: 1, MostReason: r.Reason, MostCount: 1})
+	}
+	if r.Stage == "" {
+		r.Stage = p.run.node.name
+	}
+	p.run.rejects.Add(1)
+	if p.run.behindRejects {
+		return Permanent(fmt.Errorf("a stage behind the stream of rejects cannot reject: %v", r))
+	}
+	err := p.book.enter(r)
+	if err != nil {
+		// The run is lost also when the stage forgets to return the error.
+		p.run.fail(err)
+		return err
+	}
+	if p.book.out == nil {
+		return nil
+	}
+	p.book.stream.Lock()
+	defer p.book.stream.Unlock()
+	return p.book.out.Write(r)
+}
+
+// enter counts a reject and holds the count against the budget.
+func (b *rejectBook) enter(r Reject) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.count++
+	if b.count == 1 {
+		b.first = r
+	}
+	if _, known := b.reasons[r.Reason]; known || len(b.reasons) < maxReasons {
+		b.reasons[r.Reason]++
+	}
+	if b.budget < 0 || b.count <= int64(b.budget) {
+		return nil
+	}
+	e := &RejectError{First: b.first, Last: r, Count: b.count, Budget: b.budget}
+	for reason, n := range b.reasons {
+		if n > e.MostCount || n == e.MostCount && reason < e.MostReason {
+			e.MostReason, e.MostCount = reason, n
+		}
+	}
+	return Permanent(e)
+}
+
+// serve is the work of the node that the stream begins at: it waits until no
+// reject can come any more.
+func (b *rejectBook) serve(ctx context.Context) error {
+	b.out.stats.start()
+	defer b.out.stats.finish()
+	select {
+	case <-b.ended:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b.stream.Lock()
+	defer b.stream.Unlock()
+	return b.out.Flush()
+}

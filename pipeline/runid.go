@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Run is a run's identity.
+type Run struct {
+	Pipeline string
+	ID       string            // the same for all attempts
+	Attempt  int               // from 1
+	Params   map[string]string // [Options].Params; not to be changed
+}
+
+// scope is what a context of a running pipeline carries.
+type scope struct {
+	run     Run
+	state   State
+	attempt *attempt // nil while a pipeline is only validated
+	node    *nodeRun // nil outside a stage
+	logger  hclog.Logger
+}
+
+type scopeKey struct{}
+
+func scopeFrom(ctx context.Context) *scope {
+	s, _ := ctx.Value(scopeKey{}).(*scope)
+	return s
+}
+
+// RunFrom returns the run that ctx belongs to: the context of a stage, of a
+// step, of a unit's begin. While a pipeline is only validated the ID may be empty.
+func RunFrom(ctx context.Context) (Run, bool) {
+	if s := scopeFrom(ctx); s != nil {
+		return s.run, true
+	}
+	return Run{}, false
+}
+
+// RangeFrom returns what an incremental source is to read. Only the context of
+// that stage has it.
+func RangeFrom(ctx context.Context) (Range, bool) {
+	s := scopeFrom(ctx)
+	if s == nil || s.attempt == nil || s.node == nil {
+		return Range{}, false
+	}
+	r, ok := s.attempt.ranges[s.node.node.name]
+	return r, ok
+}
+
+// StateFrom returns the State that the run was given, nil if none. It is for units
+// of work that keep a ledger of their own beside the State's.
+func StateFrom(ctx context.Context) State {
+	if s := scopeFrom(ctx); s != nil {
+		return s.state
+	}
+	return nil
+}
+
+// LoggerFrom returns the logger of the stage that ctx belongs to, with the fields
+// run and stage. Outside a run it returns a silent one, never nil.
+func LoggerFrom(ctx context.Context) hclog.Logger {
+	if s := scopeFrom(ctx); s != nil && s.logger != nil {
+		return s.logger
+	}
+	return hclog.NewNullLogger()
+}
+
+// withRun gives ctx the identity of a run that has not begun.
+func (p *Pipeline) withRun(ctx context.Context) context.Context {
+	if scopeFrom(ctx) != nil {
+		return ctx
+	}
+	run := Run{Pipeline: p.name, ID: p.options.RunID, Attempt: p.options.Attempt, Params: p.options.Params}
+	return context.WithValue(ctx, scopeKey{}, &scope{run: run, state: p.options.State, logger: p.options.Logger})
+}
+
+// newRunID returns a UUID of version 7 (RFC 9562): unique, and sorted by time, so
+// that a list of runs reads in order.
+func newRunID() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails (since Go 1.24)
+	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMilli())<<16|uint64(binary.BigEndian.Uint16(b[6:8])))
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

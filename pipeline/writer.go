@@ -1,0 +1,112 @@
+package pipeline
+
+// Writer is a stage's output. It belongs to the one call that it was given to,
+// and to one goroutine at a time.
+type Writer[T any] struct {
+	buf     []T // never full between calls, unless a flush failed
+	queues  []*queue[T]
+	halt    *halt
+	stats   *laneStats
+	rejects *rejectPort
+	free    *freeList[T]
+}
+
+// Write passes one record on. It blocks while the stages behind are busy, and
+// returns an error, which the stage should return, when the run is over.
+//
+// Records travel in batches: one that was written may wait until its batch is
+// full, [Writer.Flush] is called, or the stage returns.
+func (w *Writer[T]) Write(record T) error {
+	n := len(w.buf)
+	if n == cap(w.buf) {
+		return w.writeSlowly(record)
+	}
+	w.buf = w.buf[:n+1]
+	w.buf[n] = record
+	return nil
+}
+
+// writeSlowly is apart so that Write is small enough to be inlined.
+func (w *Writer[T]) writeSlowly(record T) error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	w.buf = append(w.free.get(), record)
+	return nil
+}
+
+// WriteBatch passes many records on at once and takes ownership of the slice:
+// the caller must not touch it afterwards. Order against Write is kept.
+func (w *Writer[T]) WriteBatch(batch []T) error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return w.send(batch)
+}
+
+// NewBatch returns an empty batch, with room for as many records as the run puts
+// in a batch, to be filled and passed to [Writer.WriteBatch]. Its memory may have
+// been used before: beyond its length lie old records, so a stage that decodes
+// in place must set every field.
+func (w *Writer[T]) NewBatch() []T { return w.free.get() }
+
+// Flush passes on what was written and waits for its batch to fill. Sources that are
+// about to wait for their own input call it, so that records do not lie still;
+// nobody else needs to.
+func (w *Writer[T]) Flush() error {
+	if len(w.buf) == 0 {
+		return w.halt.stopped()
+	}
+	batch := w.buf
+	w.buf = nil
+	return w.send(batch)
+}
+
+// AddBytes adds n to the bytes that the report shows for this stage. For sources
+// that know what they read.
+func (w *Writer[T]) AddBytes(n int64) { w.stats.bytes.Add(n) }
+
+// Reject sets a record aside that cannot be read or converted. See
+// [Reader.Reject].
+func (w *Writer[T]) Reject(reject Reject) error { return w.rejects.reject(reject) }
+
+// send gives the batch to every reader; all but the last get a copy.
+func (w *Writer[T]) send(batch []T) error {
+	// Asked first, so that a cancelled run stops at once although there is room.
+	if err := w.halt.stopped(); err != nil {
+		return err
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	n := int64(len(batch))
+	last := len(w.queues) - 1
+	for _, q := range w.queues[:max(last, 0)] {
+		if err := w.sendTo(q, append(w.free.get(), batch...)); err != nil {
+			return err
+		}
+	}
+	if last >= 0 {
+		if err := w.sendTo(w.queues[last], batch); err != nil {
+			return err
+		}
+	}
+	w.stats.out.Add(n)
+	return nil
+}
+
+func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
+	select {
+	case q.batches <- batch:
+		return nil
+	default:
+	}
+	w.stats.waitOut.begin(w.stats.epoch)
+	defer w.stats.waitOut.end(w.stats.epoch)
+	select {
+	case q.batches <- batch:
+		return nil
+	case <-w.halt.done:
+		return w.halt.err()
+	}
+}
