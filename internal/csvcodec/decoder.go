@@ -1,0 +1,235 @@
+package csvcodec
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+	"unsafe"
+
+	"github.com/gocarina/gocsv"
+)
+
+// DecodeOptions say how values are read. The zero value is strict.
+type DecodeOptions struct {
+	// Null is the text that means NULL: a pointer field becomes nil. Defaults to
+	// the empty text. A text in quotes is never NULL for a pointer to a string
+	// (so "" is the empty string and nothing is NULL, as in Postgres); for other
+	// pointers quotes make no difference. With a Null that is not empty, NULL in a field that
+	// is not a pointer is an error.
+	Null string
+	// Layout is how time.Time values are written, as for [time.Parse]. Defaults
+	// to any of RFC 3339, a date, and a date and time (see the package comment).
+	Layout string
+	// DecimalComma reads a comma in a float as its decimal mark, as gocsv does.
+	// By default it is an error: 1,234 is a thousand or one and a bit, and the
+	// file does not say which.
+	DecimalComma bool
+	// AllowInvalidText lets NUL bytes and invalid UTF-8 into strings. By default
+	// they are errors; a Postgres text can hold neither.
+	AllowInvalidText bool
+	// AllowMissing lets the header lack columns that the struct names; their
+	// fields stay zero.
+	AllowMissing bool
+}
+
+// A Decoder reads records into structs of type T: one plan, made once for the
+// type and the header. It is for one goroutine; make one for each.
+//
+// The strings that it makes lie together in blocks of up to 64 KiB, and the
+// values behind pointers in slabs of 256: keeping one keeps its block. What is
+// to outlive its batch by far, as a key in a map does, should be copied with
+// strings.Clone.
+type Decoder[T any] struct {
+	plan *plan
+}
+
+// NewDecoder makes the plan for T, a struct, under a header. Columns of the
+// header that T does not name are ignored and not decoded. A [*HeaderError]
+// says which columns are missing, or appear twice; other errors are about T.
+func NewDecoder[T any](header []string, o DecodeOptions) (*Decoder[T], error) {
+	p, err := newPlan(reflect.TypeFor[T](), header, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Decoder[T]{plan: p}, nil
+}
+
+// Decode sets *dst to what the record says; fields that no column names become
+// zero. The error, if any, is an [*Error], and *dst is then undefined. Nothing
+// in *dst refers to the record afterwards.
+func (d *Decoder[T]) Decode(rec *Record, dst *T) error {
+	var zero T
+	*dst = zero
+	if e := d.plan.decode(rec, unsafe.Pointer(dst)); e != nil {
+		return e
+	}
+	return nil
+}
+
+// decode fills the struct at base, which is zero.
+func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
+	if len(rec.spans) != p.fields {
+		return rec.fail(-1, "", fieldCount(len(rec.spans), p.fields), ErrFieldCount)
+	}
+	if p.general != nil {
+		if e := p.general.decode(rec, base); e != nil {
+			return e
+		}
+	}
+	for i := range p.ops {
+		o := &p.ops[i]
+		sp := rec.spans[o.col]
+		data, lo, hi := rec.data, sp.lo(), sp.hi()
+		if sp.escaped() {
+			data, lo, hi = rec.locate(sp)
+		}
+		// off is the offset of a field of the struct at base, so dst stays inside it.
+		dst := unsafe.Add(base, o.off)
+		if !o.plain {
+			if lo == hi && o.fallback != nil {
+				data, lo, hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
+			} else if hi-lo == len(p.opts.Null) && string(data[lo:hi]) == p.opts.Null {
+				switch {
+				case o.ptr && sp.quoted() && o.kind == kindString:
+					// A text in quotes is that text.
+				case o.ptr:
+					continue
+				case p.opts.Null != "" && !(sp.quoted() && o.kind == kindString):
+					return rec.fail(o.col, o.name, quoteValue(data[lo:hi])+" means NULL, but the field is not a pointer", ErrNull)
+				}
+			}
+			if o.ptr {
+				v := o.slab.next(o.typ)
+				*(*unsafe.Pointer)(dst) = v
+				dst = v
+			}
+		}
+		if f := p.store(o, data, lo, hi, dst); f != nil {
+			return rec.fail(o.col, o.name, f.reason, f.cause)
+		}
+	}
+	return nil
+}
+
+func fieldCount(got, want int) string {
+	s := "s"
+	if got == 1 {
+		s = ""
+	}
+	return fmt.Sprintf("%d field%s, but the header has %d", got, s, want)
+}
+
+// A fault is a value that cannot be converted.
+type fault struct {
+	reason string
+	cause  error
+}
+
+// store converts the text data[lo:hi], which has slack bytes behind it, and
+// stores it at dst, which is a variable of the op's type.
+func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault {
+	switch o.kind {
+	case kindInt64:
+		v, ok := parseInt(data, lo, hi)
+		if !ok {
+			return intFault(data[lo:hi], "int64", 64)
+		}
+		*(*int64)(dst) = v
+	case kindInt32:
+		v, ok := parseInt(data, lo, hi)
+		if !ok || v != int64(int32(v)) {
+			return intFault(data[lo:hi], "int32", 32)
+		}
+		*(*int32)(dst) = int32(v)
+	case kindInt16:
+		v, ok := parseInt(data, lo, hi)
+		if !ok || v != int64(int16(v)) {
+			return intFault(data[lo:hi], "int16", 16)
+		}
+		*(*int16)(dst) = int16(v)
+	case kindInt8:
+		v, ok := parseInt(data, lo, hi)
+		if !ok || v != int64(int8(v)) {
+			return intFault(data[lo:hi], "int8", 8)
+		}
+		*(*int8)(dst) = int8(v)
+	case kindUint64:
+		v, ok := parseUint(data, lo, hi)
+		if !ok {
+			return uintFault(data[lo:hi], "uint64", 64)
+		}
+		*(*uint64)(dst) = v
+	case kindUint32:
+		v, ok := parseUint(data, lo, hi)
+		if !ok || v != uint64(uint32(v)) {
+			return uintFault(data[lo:hi], "uint32", 32)
+		}
+		*(*uint32)(dst) = uint32(v)
+	case kindUint16:
+		v, ok := parseUint(data, lo, hi)
+		if !ok || v != uint64(uint16(v)) {
+			return uintFault(data[lo:hi], "uint16", 16)
+		}
+		*(*uint16)(dst) = uint16(v)
+	case kindUint8:
+		v, ok := parseUint(data, lo, hi)
+		if !ok || v != uint64(uint8(v)) {
+			return uintFault(data[lo:hi], "uint8", 8)
+		}
+		*(*uint8)(dst) = uint8(v)
+	case kindFloat64:
+		v, ok := parseFloat64(data, lo, hi)
+		if !ok {
+			var err error
+			if v, err = parseFloatSlow(data[lo:hi], 64, p.opts.DecimalComma); err != nil {
+				return floatFault(data[lo:hi], "float64", err)
+			}
+		}
+		*(*float64)(dst) = v
+	case kindFloat32:
+		v, err := parseFloatSlow(data[lo:hi], 32, p.opts.DecimalComma)
+		if err != nil {
+			return floatFault(data[lo:hi], "float32", err)
+		}
+		*(*float32)(dst) = float32(v)
+	case kindBool:
+		v, ok := parseBool(data[lo:hi])
+		if !ok {
+			return &fault{quoteValue(data[lo:hi]) + " is not a boolean", ErrSyntax}
+		}
+		*(*bool)(dst) = v
+	case kindString:
+		s, f := p.text(o, data, lo, hi)
+		if f != nil {
+			return f
+		}
+		*(*string)(dst) = s
+	case kindTime:
+		v, ok := p.times.parse(data, lo, hi)
+		if !ok {
+			return &fault{quoteValue(data[lo:hi]) + " is not " + p.times.want(), ErrSyntax}
+		}
+		*(*time.Time)(dst) = v
+	case kindText:
+		// A pointer in an interface is the pointer itself: nothing is allocated.
+		v := reflect.NewAt(o.typ, dst).Interface().(encoding.TextUnmarshaler)
+		if err := v.UnmarshalText(data[lo:hi:hi]); err != nil {
+			return ownFault(data[lo:hi], err)
+		}
+	case kindCSV:
+		v := reflect.NewAt(o.typ, dst).Interface().(gocsv.TypeUnmarshaller)
+		if err := v.UnmarshalCSV(p.arena.clone(data, lo, hi)); err != nil {
+			return ownFault(data[lo:hi], err)
+		}
+	default:
+		return &fault{"no conversion", errors.ErrUnsupported}
+	}
+	return nil
+}
+
+// ownFault is for a type that converts itself: its own error is the best there is.
+func ownFault(value []byte, err error) *fault {
+	return &fault{quoteValue(value) + ": " + err.Error(), err}
+}

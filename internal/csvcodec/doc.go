@@ -1,0 +1,96 @@
+// Package csvcodec turns CSV into structs and back.
+//
+//	io.Reader ──▶ Scanner ──▶ Record ──▶ Decoder[T] ──▶ T        Reader[T] is all of it
+//	              one buffer,  views      a plan made once
+//	              one mark a   into the   for type and header;
+//	              byte         buffer     gocsv for what it does not know
+//
+//	T ──▶ Encoder[T] ──▶ []byte                                  a plan made once for the type
+//
+//	SplitPoints: where a plain file can be cut so that every part begins with a record
+//
+// It knows nothing of pipelines, files or compression: sources and sinks do.
+//
+// # Reading
+//
+//	r, err := csvcodec.NewReader[Sale](file, csvcodec.ReadOptions{})
+//	batch := make([]Sale, 512)
+//	for {
+//		n, err := r.ReadBatch(batch)
+//		use(batch[:n])
+//		var bad *csvcodec.Error
+//		switch {
+//		case err == nil:
+//		case errors.Is(err, io.EOF):
+//			return nil
+//		case errors.As(err, &bad):
+//			reject(bad) // and go on: the next call reads behind it
+//		default:
+//			return err
+//		}
+//	}
+//
+// # The input
+//
+// RFC 4180: fields with commas, quotes or line ends stand in quotes, a quote
+// inside is doubled. Lines end in LF or CRLF, the last one perhaps in nothing;
+// a CR elsewhere is part of its field. A UTF-8 byte order mark is skipped, as are blank lines.
+// Options name another delimiter, a comment character, the largest record and
+// the largest number of columns. A quote in a field that does not begin with
+// one, text behind a closing quote and a quote without a partner are errors. A
+// record is a bounded amount of memory, whatever the input.
+//
+// encoding/csv, which gocsv reads with, differs in one thing: it turns CRLF
+// inside quotes into LF. Here the field keeps its bytes.
+//
+// # The struct
+//
+// gocsv's tags are the contract: `csv:"name"`, several names to a field, "-",
+// omitempty, default=, partial, csv[]; embedded structs, nested ones with their
+// name as prefix; TypeUnmarshaller and TypeMarshaller, encoding.TextUnmarshaler
+// and TextMarshaler, UnmarshalCSVWithFields on the struct itself. A field with a csv tag is required: when the
+// header lacks it, NewDecoder says so with the nearest spelling. A field
+// without a tag is filled when the header has the field's name, and required only when no
+// field of the struct has a tag.
+//
+// Compiled, straight from the bytes into the field: all ints, uints, floats,
+// bool, string, time.Time, types whose underlying type is one of these, what
+// has an UnmarshalText or UnmarshalCSV of its own, and pointers to any of these, in the struct itself
+// or in structs held by value. Everything else, slices, JSON and fields behind
+// a pointer to a struct among it, goes through gocsv itself.
+//
+// # Values
+//
+// As gocsv reads them, for better or worse: spaces around numbers and
+// booleans do not count, and an empty number is 0, an empty boolean false;
+// integers may be written 0x1f, 0b11, 0o17 and 1_000, and with a fraction of
+// zeros (12.00); booleans also as yes and no.
+//
+// Differences from gocsv, all of them because its answer loses something:
+//
+//   - An integer that does not fit its field is an error (gocsv wraps: 300 into
+//     an int8 is 44), and so is one for float32 (gocsv makes it infinite).
+//   - An integer with a fraction is an error (gocsv cuts 3.7 to 3, 1.5e3 to 1,
+//     and 12.abc to 12); so is an exponent in an unsigned one.
+//   - Zeros in front do not make a number octal: 010 is 10 (gocsv: 8) and 08 is 8
+//     (gocsv: an error). 0o10 is 8 in both, 0_7 an error.
+//   - A comma in a float is an error unless DecimalComma is set (gocsv reads
+//     1,234 as 1.234).
+//   - A float32 is rounded once (gocsv rounds to float64 first).
+//   - A NUL byte or invalid UTF-8 in a string is an error unless
+//     AllowInvalidText is set.
+//   - The NULL token, by default the empty text, makes a pointer nil (gocsv does so only with
+//     omitempty, and otherwise points to a zero).
+//   - A time.Time is also read from a date and from a date and time with a space, with or
+//     without an offset, which without one is UTC (gocsv: RFC 3339 only). An offset of zero is UTC, never Local.
+//   - default= works everywhere (gocsv's Unmarshaller forgets it), and a default that does not
+//     convert is an error at the start.
+//   - A missing column, and one that is in the header twice, are errors.
+//   - A struct that contains itself is an error (gocsv overflows the stack).
+//
+// # Memory
+//
+// Reading allocates nothing for a record. Strings lie in blocks of 64 KiB and
+// pointers' values in slabs of 256, so a string or a pointer that is kept
+// keeps its block. A column whose values repeat gets the same string again.
+package csvcodec

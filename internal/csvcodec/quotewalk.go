@@ -1,0 +1,111 @@
+package csvcodec
+
+import "bytes"
+
+// A quoteWalk follows a CSV by its quotes alone, through pieces of any size, by
+// the rules that the scanner has, those for wrong quotes included: it and the
+// scanner agree on where every record begins.
+type quoteWalk struct {
+	mode walkMode
+	// prev is the byte before the next one where it matters: outside quotes. A
+	// quote opens a field behind a delimiter or a line feed, and is wrong elsewhere.
+	prev byte
+}
+
+type walkMode uint8
+
+const (
+	walkOutside  walkMode = iota
+	walkQuoted            // inside a quoted field
+	walkClosing           // behind a quote in a quoted field: its end, or the first of a pair
+	walkClosedCR          // behind a closing quote and a carriage return
+	walkLine              // behind a wrong quote: the rest of the line does not count
+)
+
+// record walks to the end of the record, or of b. It returns how much of b it
+// has passed, how many line feeds were in that, and whether the record ended.
+func (w *quoteWalk) record(b []byte, comma byte) (n, lines int, done bool) {
+	for n < len(b) {
+		rest := b[n:]
+		if w.mode == walkOutside {
+			i := bytes.IndexByte(rest, '\n')
+			if i < 0 {
+				i = len(rest)
+			}
+			q := bytes.IndexByte(rest[:i], '"')
+			switch {
+			case q >= 0:
+				n += w.quote(rest, q, comma)
+			case i < len(rest):
+				w.prev = '\n'
+				return n + i + 1, lines + 1, true
+			default:
+				w.prev = rest[i-1]
+				n = len(b)
+			}
+			continue
+		}
+		k, feeds, ended := w.inside(rest, comma)
+		n += k
+		lines += feeds
+		if ended {
+			return n, lines, true
+		}
+	}
+	return n, lines, false
+}
+
+// quote decides about the quote at rest[q], outside quotes so far.
+func (w *quoteWalk) quote(rest []byte, q int, comma byte) (n int) {
+	prev := w.prev
+	if q > 0 {
+		prev = rest[q-1]
+	}
+	if prev == comma || prev == '\n' {
+		w.mode = walkQuoted
+	} else {
+		w.mode = walkLine
+	}
+	return q + 1
+}
+
+// inside walks on in any mode but walkOutside: over the rest of a quoted field,
+// one byte behind its quote, or the rest of a line. ended says that the last
+// byte passed was a line feed that ends the record.
+func (w *quoteWalk) inside(b []byte, comma byte) (n, lines int, ended bool) {
+	switch w.mode {
+	case walkQuoted:
+		i := bytes.IndexByte(b, '"')
+		if i < 0 {
+			return len(b), bytes.Count(b, lineFeed), false
+		}
+		w.mode = walkClosing
+		return i + 1, bytes.Count(b[:i], lineFeed), false
+
+	case walkLine:
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			return len(b), 0, false
+		}
+		w.mode, w.prev = walkOutside, '\n'
+		return i + 1, 1, true
+	}
+
+	c := b[0]
+	switch {
+	case c == '\n':
+		w.mode, w.prev = walkOutside, '\n'
+		return 1, 1, true
+	case w.mode == walkClosing && c == '"':
+		w.mode = walkQuoted
+	case w.mode == walkClosing && c == comma:
+		w.mode, w.prev = walkOutside, comma
+	case w.mode == walkClosing && c == '\r':
+		w.mode = walkClosedCR
+	default:
+		w.mode = walkLine
+	}
+	return 1, 0, false
+}
+
+var lineFeed = []byte{'\n'}

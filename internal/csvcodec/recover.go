@@ -1,0 +1,168 @@
+package csvcodec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// What the scanner does besides whole records: skipping blank lines, and
+// finding its way behind a record that it has to give up.
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// skipBlank moves pos over a byte order mark, blank lines and comments to the
+// first byte of a record.
+func (s *Scanner) skipBlank() error {
+	if s.bom {
+		for s.end-s.pos < len(byteOrderMark) && !s.eof {
+			if err := s.fill(); err != nil {
+				return err
+			}
+		}
+		s.bom = false
+		if bytes.HasPrefix(s.buf[s.pos:s.end], byteOrderMark) {
+			s.pos += len(byteOrderMark)
+		}
+	}
+	for {
+		if s.pos == s.end {
+			if s.eof {
+				return io.EOF
+			}
+			if err := s.fill(); err != nil {
+				return err
+			}
+			continue
+		}
+		switch c := s.buf[s.pos]; {
+		case c == '\n':
+			s.pos++
+			s.line++
+		case c == '\r':
+			if s.pos+1 == s.end && !s.eof {
+				if err := s.fill(); err != nil {
+					return err
+				}
+				continue
+			}
+			if s.buf[s.pos+1] != '\n' {
+				return nil
+			}
+			s.pos = min(s.pos+2, s.end)
+			s.line++
+		case int(c) == s.comment:
+			if err := s.skipLine(); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// skipLine moves pos behind the next line feed, or to the end of the input.
+func (s *Scanner) skipLine() error {
+	for {
+		if i := bytes.IndexByte(s.buf[s.pos:s.end], '\n'); i >= 0 {
+			s.pos += i + 1
+			s.line++
+			return nil
+		}
+		s.pos = s.end
+		if s.eof {
+			return nil
+		}
+		if err := s.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// lineEnd returns the position, relative to pos, behind the first line feed
+// from p on. found is false when the line is longer than a record may be, or
+// could not be read to its end; the position is then where the search stopped.
+func (s *Scanner) lineEnd(p int) (end int, found bool) {
+	for {
+		if i := bytes.IndexByte(s.buf[s.pos+p:s.end], '\n'); i >= 0 {
+			return p + i + 1, true
+		}
+		p = s.end - s.pos
+		if s.eof {
+			return p, true
+		}
+		if s.fill() != nil {
+			return p, false // a reader's error is met again by the next call
+		}
+	}
+}
+
+// giveUp makes the error of the record at pos, of which the first raw bytes are
+// known, and stands behind them.
+func (s *Scanner) giveUp(raw, column int, reason string, cause error) *Error {
+	r := &s.rec
+	r.data, r.raw, r.line, r.offset = s.buf[s.pos:], raw, s.line, s.base+int64(s.pos)
+	e := r.fail(-1, "", reason, cause)
+	e.Column = column + 1
+	s.line += bytes.Count(r.Raw(), []byte{'\n'})
+	s.pos += raw
+	return e
+}
+
+// badQuote gives up a record for a quote at p that cannot be where it is. The
+// next record begins on the next line, whatever that one's quotes are.
+func (s *Scanner) badQuote(p, column int, cause error) *Error {
+	raw, found := s.lineEnd(p)
+	if !found {
+		s.discarding, s.walk = true, quoteWalk{mode: walkLine}
+	}
+	return s.giveUp(raw, column, cause.Error(), cause)
+}
+
+// unterminated gives up the rest of the input: the quote opened in the lines'th line of
+// the record has no partner.
+func (s *Scanner) unterminated(column, lines int) *Error {
+	return s.giveUp(s.end-s.pos, column,
+		fmt.Sprintf("the quoted field that begins in line %d is not closed before the end of the input", s.line+lines-1),
+		ErrUnterminated)
+}
+
+// stopped says why the record could not be read on from p: a reader's error as
+// it is, a record that is too large as an error of that record. opened is the
+// line of the record in which the quote that is open at p opened, 0 for none.
+func (s *Scanner) stopped(err error, p, opened int) error {
+	if !errors.Is(err, errFull) {
+		return err
+	}
+	reason := tooLarge(s.maxRec)
+	s.discarding, s.walk = true, quoteWalk{prev: s.buf[s.pos+p-1]}
+	if opened > 0 {
+		s.walk.mode = walkQuoted
+		reason += fmt.Sprintf("; a quote that opened in line %d is not closed within it", s.line+opened-1)
+	}
+	return s.giveUp(p, -1, reason, ErrRecordTooLarge)
+}
+
+// tooManyColumns gives up a record at p, the first mark of its first field too many.
+func (s *Scanner) tooManyColumns(p int) *Error {
+	s.discarding, s.walk = true, quoteWalk{prev: s.buf[s.pos+p-1]}
+	return s.giveUp(p, -1, fmt.Sprintf("the record has more than %d fields", s.maxCols), ErrTooManyColumns)
+}
+
+// finishDiscard reads over what is left of a record that was given up, holding
+// none of it.
+func (s *Scanner) finishDiscard() error {
+	for {
+		n, lines, done := s.walk.record(s.buf[s.pos:s.end], s.comma)
+		s.pos += n
+		s.line += lines
+		if done || s.eof {
+			s.discarding = false
+			return nil
+		}
+		if err := s.fill(); err != nil {
+			return err
+		}
+	}
+}

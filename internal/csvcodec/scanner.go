@@ -1,0 +1,364 @@
+package csvcodec
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// ScanOptions say what the input looks like. The zero value is RFC 4180 with
+// commas.
+type ScanOptions struct {
+	// Comma is the delimiter, one ASCII byte. Defaults to ','.
+	Comma byte
+	// Comment, when not 0, is an ASCII byte; a line that begins with it is skipped.
+	Comment byte
+	// MaxRecord is the size of the largest record, in bytes of input with the
+	// line ending. Defaults to 16 MiB; at most 512 MiB. A larger record is an
+	// error, and is skipped without being held in memory.
+	MaxRecord int
+	// MaxColumns is the largest number of fields in a record. Defaults to 65,536.
+	MaxColumns int
+	// BufferSize is what the scanner reads at once, in bytes. Defaults to 128 KiB.
+	// The buffer grows beyond it for a record that needs it, up to MaxRecord.
+	BufferSize int
+	// StartOffset and StartLine are where the reader's first byte lies in the
+	// whole input, when it is not read from its beginning (see [SplitPoints]).
+	// They default to 0 and to line 1. A byte order mark is skipped only at offset 0.
+	StartOffset int64
+	StartLine   int
+}
+
+const (
+	defaultMaxRecord  = 16 << 20
+	limitMaxRecord    = 512 << 20
+	defaultMaxColumns = 1 << 16
+	defaultBufferSize = 128 << 10
+	minBufferSize     = 1 << 10
+)
+
+// withDefaults fills in the zero fields and refuses what cannot be.
+func (o ScanOptions) withDefaults() (ScanOptions, error) {
+	if o.Comma == 0 {
+		o.Comma = ','
+	}
+	if o.MaxRecord <= 0 {
+		o.MaxRecord = defaultMaxRecord
+	}
+	o.MaxRecord = min(o.MaxRecord, limitMaxRecord)
+	if o.MaxColumns <= 0 {
+		o.MaxColumns = defaultMaxColumns
+	}
+	if o.BufferSize <= 0 {
+		o.BufferSize = defaultBufferSize
+	}
+	o.BufferSize = (min(max(o.BufferSize, minBufferSize), limitMaxRecord) + blockSize - 1) &^ (blockSize - 1)
+	if o.StartLine <= 0 {
+		o.StartLine = 1
+	}
+	if !validDelimiter(o.Comma) {
+		return o, fmt.Errorf("%q cannot be the delimiter: want an ASCII byte other than a quote or a line end", o.Comma)
+	}
+	if o.Comment != 0 && (!validDelimiter(o.Comment) || o.Comment == o.Comma) {
+		return o, fmt.Errorf("%q cannot begin a comment: want an ASCII byte other than a quote, a line end or the delimiter", o.Comment)
+	}
+	return o, nil
+}
+
+func validDelimiter(c byte) bool {
+	return c != 0 && c != '"' && c != '\r' && c != '\n' && c < 0x80
+}
+
+// A Scanner cuts CSV into records. It reads r in large pieces, holds one
+// buffer and allocates nothing for a record. A Scanner is for one goroutine.
+type Scanner struct {
+	src     io.Reader
+	comma   byte
+	commas  uint64 // comma in each byte
+	comment int    // -1 for none
+	maxRec  int
+	maxCols int
+	piece   int // BufferSize
+
+	// buf[:end] is input, buf[end] a line feed of our own: the sentinel, which
+	// ends every search. len(buf) is a multiple of blockSize and leaves a block
+	// free behind the sentinel.
+	buf  []byte
+	bits []uint64 // the marks of each block of buf, right up to the sentinel's
+	pos  int      // the next record's first byte
+	end  int
+	base int64 // input offset of buf[0]
+	line int   // of pos
+
+	eof bool
+	err error // sticky
+	bom bool  // the first bytes may be a byte order mark
+
+	discarding bool      // the rest of a record that was given up is still to be skipped,
+	walk       quoteWalk // from this state on
+
+	rec Record
+}
+
+// NewScanner returns a scanner over r. It reads nothing yet. The error is about
+// the options.
+func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{
+		src: r, comma: o.Comma, commas: uint64(o.Comma) * loBits, comment: -1,
+		maxRec: o.MaxRecord, maxCols: o.MaxColumns, piece: o.BufferSize,
+		base: o.StartOffset, line: o.StartLine, bom: o.StartOffset == 0,
+	}
+	if o.Comment != 0 {
+		s.comment = int(o.Comment)
+	}
+	s.buf = make([]byte, o.BufferSize+2*blockSize)
+	s.bits = make([]uint64, len(s.buf)/blockSize)
+	s.rec.spans = make([]span, 0, 32)
+	s.seal(0)
+	return s, nil
+}
+
+// Offset returns how far the input has been consumed, in bytes: where the next
+// record begins.
+func (s *Scanner) Offset() int64 { return s.base + int64(s.pos) }
+
+// Line returns the physical line, from 1, on which the next record begins.
+func (s *Scanner) Line() int { return s.line }
+
+// Next returns the next record, which is valid until the following call. At
+// the end of the input the error is io.EOF. An [*Error] is one bad record: the
+// next call goes on behind it. Any other error is the reader's and stays.
+func (s *Scanner) Next() (*Record, error) {
+	if s.discarding {
+		if err := s.finishDiscard(); err != nil {
+			return nil, err
+		}
+	}
+	if c := s.buf[s.pos]; c <= '\r' || int(c) == s.comment || s.bom {
+		if err := s.skipBlank(); err != nil {
+			return nil, err
+		}
+	}
+
+	// Positions are relative to the record's first byte, which stays when the
+	// buffer moves under them.
+	var (
+		start = s.pos
+		buf   = s.buf[start:]
+		end   = s.end - start // the sentinel
+		comma = s.comma
+		spans = s.rec.spans[:min(cap(s.rec.spans), s.maxCols)]
+		n     = 0 // fields so far
+		field = 0 // the current field's first byte
+		lines = 1 // physical lines so far
+		block = start / blockSize
+		word  = s.bits[block] &^ (1<<(uint(start)%blockSize) - 1)
+		p     int
+		err   error
+	)
+	s.rec.unescaped = s.rec.unescaped[:0]
+	for {
+		for word == 0 {
+			block++
+			word = s.bits[block]
+		}
+		p = block*blockSize + firstBit(word) - start
+		word &= word - 1
+		if n == len(spans) {
+			if n >= s.maxCols {
+				return nil, s.tooManyColumns(p)
+			}
+			spans = append(spans, make([]span, min(n, s.maxCols-n))...)
+			s.rec.spans = spans
+		}
+		switch c := buf[p]; c {
+		case comma:
+			spans[n] = span(field) | span(p)<<32
+			n++
+			field = p + 1
+
+		case '\n':
+			if p == end && !s.eof {
+				if start, buf, end, block, word, err = s.more(p); err != nil {
+					return nil, s.stopped(err, p, 0)
+				}
+				continue
+			}
+			hi := p
+			if hi > field && buf[hi-1] == '\r' {
+				hi--
+			}
+			spans[n] = span(field) | span(hi)<<32
+			return s.finish(spans[:n+1], min(p+1, end), lines)
+
+		default: // a quote
+			if p != field {
+				return nil, s.badQuote(p, n, ErrBareQuote)
+			}
+			flags, opened := span(spanQuoted), lines
+			lo := p + 1
+			for closed := false; !closed; {
+				for word == 0 {
+					block++
+					word = s.bits[block]
+				}
+				p = block*blockSize + firstBit(word) - start
+				word &= word - 1
+				switch buf[p] {
+				case '\n':
+					if p < end {
+						lines++
+						continue
+					}
+					if s.eof {
+						return nil, s.unterminated(n, opened)
+					}
+					if start, buf, end, block, word, err = s.more(p); err != nil {
+						return nil, s.stopped(err, p, opened)
+					}
+					continue
+				case '"':
+				default: // a comma
+					continue
+				}
+				// What a quote means is told by the two bytes behind it.
+				if p+2 >= end && !s.eof {
+					if start, buf, end, block, word, err = s.more(p); err != nil {
+						return nil, s.stopped(err, p, opened)
+					}
+					if p+2 >= end && !s.eof {
+						continue // a reader that gives a byte at a time
+					}
+					word &= word - 1
+				}
+				switch next := buf[p+1]; {
+				case next == '"':
+					flags |= spanEscaped
+					// The pair's second quote is the next mark.
+					for word == 0 {
+						block++
+						word = s.bits[block]
+					}
+					word &= word - 1
+				case next == comma:
+					spans[n] = span(lo) | span(p)<<32 | flags
+					n++
+					field = p + 2
+					for word == 0 {
+						block++
+						word = s.bits[block]
+					}
+					word &= word - 1
+					closed = true
+				case next == '\n':
+					spans[n] = span(lo) | span(p)<<32 | flags
+					return s.finish(spans[:n+1], min(p+2, end), lines)
+				case next == '\r' && buf[p+2] == '\n':
+					spans[n] = span(lo) | span(p)<<32 | flags
+					return s.finish(spans[:n+1], min(p+3, end), lines)
+				default:
+					return nil, s.badQuote(p, n, ErrTextAfterQuote)
+				}
+			}
+		}
+	}
+}
+
+// finish hands out the record of raw bytes that begins at pos.
+func (s *Scanner) finish(spans []span, raw, lines int) (*Record, error) {
+	r := &s.rec
+	r.data, r.spans, r.raw = s.buf[s.pos:], spans, raw
+	r.line, r.offset = s.line, s.base+int64(s.pos)
+	s.pos += raw
+	s.line += lines
+	if raw > s.maxRec {
+		return nil, r.fail(-1, "", tooLarge(s.maxRec), ErrRecordTooLarge)
+	}
+	return r, nil
+}
+
+func tooLarge(limit int) string {
+	return fmt.Sprintf("the record is larger than %d bytes", limit)
+}
+
+// errFull says that a record fills the buffer that MaxRecord allows.
+var errFull = errors.New("buffer full")
+
+// more reads on for a record of which p bytes are known, and returns what the
+// walk over the marks works with, set so that it meets p again.
+func (s *Scanner) more(p int) (start int, buf []byte, end, block int, word uint64, err error) {
+	err = s.fill()
+	at := s.pos + p
+	block = at / blockSize
+	word = s.bits[block] &^ (1<<(uint(at)%blockSize) - 1)
+	return s.pos, s.buf[s.pos:], s.end - s.pos, block, word, err
+}
+
+// fill reads more input behind end. What lies before pos is given up; pos,
+// base and end move with the data.
+func (s *Scanner) fill() error {
+	if s.err != nil {
+		return s.err
+	}
+	if s.end-s.pos > s.maxRec {
+		return errFull
+	}
+	if s.room() < s.piece/4 && s.pos > 0 {
+		s.moveTo(s.buf, s.bits)
+	}
+	if s.room() < s.piece/4 {
+		// Twice the size, but no more than the largest record needs.
+		size := (min(2*len(s.buf), s.maxRec+s.piece+2*blockSize) + blockSize - 1) &^ (blockSize - 1)
+		s.moveTo(make([]byte, size), make([]uint64, size/blockSize))
+	}
+	room := s.room()
+	for range 100 {
+		n, err := s.src.Read(s.buf[s.end : s.end+room])
+		if n < 0 || n > room {
+			n, err = 0, errors.New("the reader returned an impossible count")
+		}
+		if n > 0 {
+			from := s.end
+			s.end += n
+			s.seal(from)
+		}
+		if err == io.EOF {
+			s.eof = true
+			return nil
+		}
+		if err != nil {
+			s.err = fmt.Errorf("after line %d: %w", s.line, err)
+			return s.err
+		}
+		if n > 0 {
+			return nil
+		}
+	}
+	s.err = fmt.Errorf("after line %d: %w", s.line, io.ErrNoProgress)
+	return s.err
+}
+
+// room is how much can be read behind end.
+func (s *Scanner) room() int { return len(s.buf) - 2*blockSize - s.end }
+
+// moveTo moves the data from pos on to the beginning of buf.
+func (s *Scanner) moveTo(buf []byte, bits []uint64) {
+	copy(buf, s.buf[s.pos:s.end])
+	s.buf, s.bits = buf, bits
+	s.base += int64(s.pos)
+	s.end -= s.pos
+	s.pos = 0
+	s.seal(0)
+}
+
+// seal sets the sentinel and makes the marks of the blocks from byte from to it.
+func (s *Scanner) seal(from int) {
+	s.buf[s.end] = '\n'
+	for b := from / blockSize; b <= s.end/blockSize; b++ {
+		s.bits[b] = marks((*[blockSize]byte)(s.buf[b*blockSize:]), s.commas)
+	}
+}
