@@ -100,31 +100,12 @@ func (r *nodeRun) lanesOf(n int, f func(i int, stats *laneStats) error) error {
 	if n == 1 {
 		return lane(0, r.addLane())
 	}
-	var (
-		wg    sync.WaitGroup
-		once  sync.Once
-		first error
-	)
-	for i := range n {
-		stats := r.addLane()
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			err := errGoexit
-			defer func() {
-				if v := recover(); v != nil {
-					err = Permanent(&PanicError{Value: v, Stack: debug.Stack()})
-				}
-				if err != nil {
-					once.Do(func() { first = err })
-					r.fail(err) // the other lanes must not work on
-				}
-			}()
-			err = lane(i, stats)
-		}()
+	lanes := make([]*laneStats, n)
+	for i := range lanes {
+		lanes[i] = r.addLane()
 	}
-	wg.Wait()
-	return first
+	// A lane that fails ends the run at once: the others must not work on.
+	return sideBySide(n, func(i int) error { return lane(i, lanes[i]) }, r.fail)
 }
 
 // fail ends the attempt because of this stage, unless it is over already.
