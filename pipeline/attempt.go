@@ -24,6 +24,7 @@ type attempt struct {
 	rejects *rejectBook
 	units   unitSet
 	ranges  map[string]Range
+	fence   int64 // what State gave this attempt
 
 	scopedContext func() context.Context // ends with the attempt
 	halt          *halt

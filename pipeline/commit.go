@@ -55,6 +55,7 @@ func (a *attempt) recover(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, &StageError{Pipeline: a.p.name, Err: fmt.Errorf("state: %w", err)}
 	}
+	a.fence = known.Fence
 	for name, rng := range known.Ranges {
 		a.ranges[name] = rng
 	}
@@ -121,7 +122,7 @@ func (a *attempt) fixRanges(ctx context.Context) error {
 // its database; then all that can still fail; then unit after unit.
 func (a *attempt) commit(ctx context.Context) error {
 	if a.p.options.State != nil {
-		record := Commit{Attempt: a.run.Attempt, Rows: a.rowsLoaded(), Ranges: a.ranges}
+		record := Commit{Attempt: a.run.Attempt, Rows: a.rowsLoaded(), Ranges: a.ranges, Fence: a.fence}
 		if err := a.p.options.State.Commit(ctx, a.run, record); err != nil {
 			return a.commitProblem("the ledger", err)
 		}

@@ -119,6 +119,16 @@ func (e *CommitError) Error() string {
 // Unwrap returns the cause.
 func (e *CommitError) Unwrap() error { return e.Err }
 
+// Fail ends the run as if the stage that ctx belongs to had returned err. It is for
+// the helper goroutines of a stage whose own goroutine may be waiting for input:
+// the wait then ends with an error. The first failure of a run counts; outside a
+// stage Fail does nothing.
+func Fail(ctx context.Context, err error) {
+	if s := scopeFrom(ctx); s != nil && s.node != nil && err != nil {
+		s.node.fail(err)
+	}
+}
+
 // Permanent marks an error as not worth retrying. A nil error stays nil.
 func Permanent(err error) error {
 	if err == nil {

@@ -60,6 +60,18 @@ func (e *RejectError) Error() string {
 		e.Count, e.Budget, e.First, e.MostCount, e.MostReason)
 }
 
+// MaxRejectsFrom returns how many rejects the run that ctx belongs to bears
+// ([Options].MaxRejects): 0 none, -1 any number. It is 0 for a stage that may not
+// reject at all because it is behind the stream of [Rejects], and outside a run.
+// For stages that prepare for rejects only where there can be some.
+func MaxRejectsFrom(ctx context.Context) int {
+	s := scopeFrom(ctx)
+	if s == nil || s.attempt == nil || s.node != nil && s.node.behindRejects {
+		return 0
+	}
+	return s.attempt.rejects.budget
+}
+
 // maxReasons bounds the memory for counting reasons; later ones go uncounted.
 const maxReasons = 256
 

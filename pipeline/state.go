@@ -33,6 +33,9 @@ type Recovered struct {
 	Cursors map[string]json.RawMessage
 	// Ranges holds what an earlier attempt of this run recorded by Fix.
 	Ranges map[string]Range
+	// Fence is the State's own mark of this attempt, which the runner hands back in
+	// Commit: by it the State knows whether another attempt has begun since.
+	Fence int64
 }
 
 // Commit is what the ledger keeps of a committed run.
@@ -40,4 +43,5 @@ type Commit struct {
 	Attempt int              // which attempt committed
 	Rows    int64            // records that went into sinks
 	Ranges  map[string]Range // of the incremental sources
+	Fence   int64            // [Recovered].Fence of the attempt that commits; not kept
 }
