@@ -1,0 +1,132 @@
+package devdb
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const minimalVersion = 13
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// createDatabase copies template, or template0 if that is empty: the one
+// template that nobody can be connected to.
+func createDatabase(ctx context.Context, adminURL, name, template string) error {
+	if template == "" {
+		template = "template0"
+	}
+	err := admin(ctx, adminURL, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+
+			" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+		return err
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
+		return fmt.Errorf("devdb: the role of DATABASE_URL may not create databases, which tests need: "+
+			"ALTER ROLE ... CREATEDB, or unset DATABASE_URL: %w", err)
+	}
+	if err != nil {
+		return fmt.Errorf("devdb: create database %s: %w", name, err)
+	}
+	return nil
+}
+
+// dropDatabase removes a database and the connections to it, if it is there.
+func dropDatabase(ctx context.Context, adminURL, name string) error {
+	err := admin(ctx, adminURL, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("devdb: drop database %s: %w", name, err)
+	}
+	return nil
+}
+
+func admin(ctx context.Context, adminURL string, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, adminURL)
+	if err != nil {
+		return err
+	}
+	err = do(conn)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+// withDatabase is the connection string with another database in it, in either
+// of the forms that Postgres knows.
+func withDatabase(conn, name string) (string, error) {
+	if !strings.HasPrefix(conn, "postgres://") && !strings.HasPrefix(conn, "postgresql://") {
+		return conn + " dbname=" + name, nil // the last one counts
+	}
+	u, err := url.Parse(conn)
+	if err != nil {
+		return "", errors.New("DATABASE_URL cannot be parsed") // the error would show the password
+	}
+	u.Path, u.RawPath = "/"+name, ""
+	q := u.Query()
+	q.Del("dbname")
+	q.Del("database")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
+}
+
+// serverVersion is what the server calls itself, such as "15.13".
+func serverVersion(ctx context.Context, conn *pgx.Conn) (version string, err error) {
+	var number int
+	const query = "SELECT split_part(current_setting('server_version'), ' ', 1), current_setting('server_version_num')::int"
+	if err := conn.QueryRow(ctx, query).Scan(&version, &number); err != nil {
+		return "", err
+	}
+	if number < minimalVersion*10000 {
+		return "", fmt.Errorf("the server is version %s; %d or newer is needed", version, minimalVersion)
+	}
+	return version, nil
+}
+
+// awaitServer connects until a connection succeeds on one of the addresses, the
+// server died, or time is up. It returns the address and the server's version.
+func awaitServer(ctx context.Context, urls []string, died func() error) (string, string, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	var last error
+	for {
+		for _, u := range urls {
+			version, err := greet(ctx, u)
+			if err == nil {
+				return u, version, nil
+			}
+			if ctx.Err() == nil || last == nil {
+				last = err
+			}
+		}
+		if err := died(); err != nil {
+			return "", "", err
+		}
+		if err := pause(ctx, 25*time.Millisecond); err != nil {
+			return "", "", fmt.Errorf("it does not accept connections: %w (%w)", last, err)
+		}
+	}
+}
+
+func greet(ctx context.Context, url string) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	version, err = serverVersion(ctx, conn)
+	return version, errors.Join(err, conn.Close(ctx))
+}

@@ -1,0 +1,42 @@
+package devdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// given is the server of DATABASE_URL. It is used as it is: one that cannot be
+// reached is an error, not a reason to look for another.
+type given struct {
+	url  string
+	text string
+}
+
+func connectGiven(ctx context.Context, url string) (backend, error) {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("devdb: DATABASE_URL: %w", err) // pgx hides the password
+	}
+	version, err := greet(ctx, url)
+	if err != nil {
+		return nil, fmt.Errorf("devdb: DATABASE_URL: %w", err)
+	}
+	text := fmt.Sprintf("Postgres %s of DATABASE_URL at %s:%d", version, config.Host, config.Port)
+	return &given{url: url, text: text}, nil
+}
+
+var errNotOurs = errors.New("devdb: the server of DATABASE_URL is not ours to stop or start")
+
+func (g *given) adminURL() string                    { return g.url }
+func (g *given) how() string                         { return g.text }
+func (g *given) ours() bool                          { return false }
+func (g *given) kill(context.Context) error          { return errNotOurs }
+func (g *given) stopImmediate(context.Context) error { return errNotOurs }
+func (g *given) restart(context.Context) error       { return errNotOurs }
+func (g *given) close() error                        { return nil }

@@ -1,0 +1,329 @@
+package devdb
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// keeperEnv, in the environment of a new process of this program, makes it a
+// keeper. Its value is the socket to listen on.
+const keeperEnv = "MILLRACE_DEVDB_KEEPER"
+
+// A package's init is the only place that comes before the main function of
+// whatever program this is. A shell script as keeper would not need it, but
+// could neither speak to a Docker daemon nor run on Windows.
+func init() {
+	if socket := os.Getenv(keeperEnv); socket != "" {
+		_ = os.Unsetenv(keeperEnv) // the server must not inherit it
+		os.Exit(keeperMain(socket))
+	}
+}
+
+// keeperPatience is how long a keeper waits for its first user, and for its
+// users to leave after it was asked to end.
+const keeperPatience = 10 * time.Second
+
+func keeperMain(socket string) int {
+	// Ctrl-C is for the users; what it does to them is what counts.
+	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("listening")
+	_ = os.Stdout.Close()
+
+	k := newKeeper(thisHost())
+	go k.accept(l)
+	go func() {
+		<-asked
+		time.AfterFunc(keeperPatience, k.end)
+	}()
+	k.wait()
+
+	// From here on nobody can join: they find no socket, or no listener.
+	lock, err := lockShared(socket)
+	_ = l.Close()
+	_ = os.Remove(socket)
+	if err == nil {
+		lock.release()
+	}
+	k.finish()
+	// The folder of a private keeper; that of a shared one may hold more.
+	_ = os.Remove(filepath.Dir(socket))
+	k.farewell()
+	return 0
+}
+
+// keeper owns one server on behalf of its users.
+type keeper struct {
+	host   host
+	ctx    context.Context // lives as long as there are users
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	users   int
+	closing bool
+	waiting []*session // who said goodbye and is to hear when all is gone
+	trouble error   // what went wrong at the end
+
+	starting sync.Once
+	started  chan struct{} // closed when backend and err are set
+	server   backend
+	err      error
+
+	using sync.Mutex // held while server is used
+}
+
+func newKeeper(h host) *keeper {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &keeper{host: h, ctx: ctx, cancel: cancel, started: make(chan struct{})}
+}
+
+// session is one user: a connection, and the databases that go with it.
+type session struct {
+	conn      net.Conn
+	databases map[string]bool
+}
+
+func (k *keeper) accept(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		k.mu.Lock()
+		closing := k.closing
+		if !closing {
+			k.users++
+		}
+		k.mu.Unlock()
+		if closing {
+			_ = json.NewEncoder(conn).Encode(answer{Gone: true})
+			_ = conn.Close()
+			continue
+		}
+		go k.serve(&session{conn: conn, databases: make(map[string]bool)})
+	}
+}
+
+// serve answers one user's requests. They are read ahead of their turn, so that
+// the end of a user who waits for an answer is noticed.
+func (k *keeper) serve(u *session) {
+	requests := make(chan request, 1)
+	ctx, cancel := context.WithCancel(k.ctx)
+	defer cancel()
+	go func() {
+		defer close(requests)
+		defer cancel()
+		dec := json.NewDecoder(u.conn)
+		for {
+			var req request
+			if dec.Decode(&req) != nil {
+				return
+			}
+			requests <- req
+			if req.Op == opBye {
+				// Not the end of the input yet: the user waits for the answer.
+				return
+			}
+		}
+	}()
+
+	enc := json.NewEncoder(u.conn)
+	polite := false
+	for req := range requests {
+		if req.Op == opBye {
+			polite = true
+			break
+		}
+		a, err := k.handle(ctx, u, req)
+		if err != nil {
+			a = fail(err)
+		}
+		if enc.Encode(a) != nil {
+			break
+		}
+	}
+	cancel()
+	for range requests { // let the reader go
+	}
+	k.leave(u, polite)
+}
+
+func (k *keeper) handle(ctx context.Context, u *session, req request) (answer, error) {
+	if req.Op == opStart {
+		k.starting.Do(func() {
+			// Not this user's context: others may wait for the same server.
+			go k.start(*req.Want)
+		})
+	}
+	select {
+	case <-k.started:
+	case <-ctx.Done():
+		return answer{}, ctx.Err()
+	}
+	if k.err != nil {
+		return answer{}, k.err
+	}
+	k.using.Lock()
+	defer k.using.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	switch req.Op {
+	case opStart:
+		return answer{URL: k.server.adminURL(), How: k.server.how()}, nil
+	case opCreate:
+		return k.create(ctx, u, req.Name)
+	case opDrop:
+		return answer{}, k.drop(ctx, u, req.Name)
+	case opKill:
+		return answer{}, k.server.kill(ctx)
+	case opStop:
+		return answer{}, k.server.stopImmediate(ctx)
+	case opRestart:
+		return answer{}, k.server.restart(ctx)
+	}
+	return answer{}, fmt.Errorf("devdb: unknown request %q", req.Op)
+}
+
+func (k *keeper) start(w want) {
+	k.server, k.err = k.host.choose(k.ctx, w)
+	close(k.started)
+}
+
+func (k *keeper) create(ctx context.Context, u *session, template string) (answer, error) {
+	name := "millrace_test_" + randomHex(8)
+	u.databases[name] = true // before it is there, so that nothing can come between
+	if err := createDatabase(ctx, k.server.adminURL(), name, template); err != nil {
+		delete(u.databases, name)
+		return answer{}, err
+	}
+	url, err := withDatabase(k.server.adminURL(), name)
+	return answer{Name: name, URL: url}, err
+}
+
+func (k *keeper) drop(ctx context.Context, u *session, name string) error {
+	if !u.databases[name] {
+		return fmt.Errorf("devdb: drop database %q: it was not created here", name)
+	}
+	if err := dropDatabase(ctx, k.server.adminURL(), name); err != nil {
+		return err
+	}
+	delete(u.databases, name)
+	return nil
+}
+
+// leave counts a user out, who said goodbye or whose connection ended.
+func (k *keeper) leave(u *session, polite bool) {
+	k.mu.Lock()
+	last := k.users == 1
+	k.mu.Unlock()
+	err := k.dropAll(u, last)
+
+	k.mu.Lock()
+	k.users--
+	last = k.users == 0
+	if last {
+		k.closing = true
+		k.trouble = err
+		if polite {
+			k.waiting = append(k.waiting, u)
+		}
+	}
+	k.mu.Unlock()
+
+	if last {
+		k.end()
+		if polite {
+			return // farewell has the last word
+		}
+	} else if polite {
+		a := answer{}
+		if err != nil {
+			a = fail(err)
+		}
+		_ = json.NewEncoder(u.conn).Encode(a)
+	}
+	_ = u.conn.Close()
+}
+
+// dropAll drops what a user left, unless the whole server is about to go.
+func (k *keeper) dropAll(u *session, last bool) error {
+	if len(u.databases) == 0 {
+		return nil
+	}
+	k.using.Lock()
+	defer k.using.Unlock()
+	if last && k.server.ours() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	var errs []error
+	for name := range u.databases {
+		errs = append(errs, dropDatabase(ctx, k.server.adminURL(), name))
+	}
+	return errors.Join(errs...)
+}
+
+func (k *keeper) end() { k.cancel() }
+
+// wait returns when the last user has left, or none came, or it was asked to end.
+func (k *keeper) wait() {
+	timer := time.AfterFunc(keeperPatience, func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if k.users == 0 {
+			k.closing = true
+			k.end()
+		}
+	})
+	defer timer.Stop()
+	<-k.ctx.Done()
+	k.mu.Lock()
+	k.closing = true
+	k.mu.Unlock()
+}
+
+// finish stops the server.
+func (k *keeper) finish() {
+	k.starting.Do(func() { close(k.started) }) // nobody asked for one
+	<-k.started
+	if k.server == nil {
+		return
+	}
+	k.using.Lock()
+	defer k.using.Unlock()
+	err := k.server.close()
+	k.mu.Lock()
+	k.trouble = errors.Join(k.trouble, err)
+	k.mu.Unlock()
+}
+
+// farewell tells those who wait for it that all is gone.
+func (k *keeper) farewell() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	a := answer{}
+	if k.trouble != nil {
+		a = fail(k.trouble)
+	}
+	for _, u := range k.waiting {
+		_ = json.NewEncoder(u.conn).Encode(a)
+		_ = u.conn.Close()
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package devdb
+
+import "syscall"
+
+// withParent does nothing: only Linux tells a child of its parent's end.
+func withParent(*syscall.SysProcAttr) {}
