@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,18 +57,35 @@ func benchInput(rows int, quoted bool) []byte {
 
 const benchRows = 100_000
 
-func reportRows(b *testing.B, in []byte) {
+// measure reports MB/s and ns/record of f, which works through in once, and the
+// same in processor time, which other work on the machine disturbs less.
+func measure(b *testing.B, in []byte, f func()) {
 	b.Helper()
+	b.ReportAllocs()
 	b.SetBytes(int64(len(in)))
+	before := cpuTime(b)
+	for b.Loop() {
+		f()
+	}
+	cpu := cpuTime(b) - before
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/record")
+	b.ReportMetric(float64(len(in))*float64(b.N)/1e6/cpu.Seconds(), "cpu-MB/s")
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func BenchmarkScan(b *testing.B) {
 	for _, quoted := range []bool{false, true} {
 		b.Run(fmt.Sprintf("quoted=%v", quoted), func(b *testing.B) {
 			in := benchInput(benchRows, quoted)
-			b.ReportAllocs()
-			for b.Loop() {
+			measure(b, in, func() {
 				s, err := NewScanner(bytes.NewReader(in), ScanOptions{})
 				if err != nil {
 					b.Fatal(err)
@@ -84,17 +102,15 @@ func BenchmarkScan(b *testing.B) {
 				if n != benchRows+1 {
 					b.Fatal(n)
 				}
-			}
-			reportRows(b, in)
+			})
 		})
 	}
 }
 
 func benchRead[T any](b *testing.B, in []byte) {
 	b.Helper()
-	b.ReportAllocs()
 	batch := make([]T, 512)
-	for b.Loop() {
+	measure(b, in, func() {
 		r, err := NewReader[T](bytes.NewReader(in), ReadOptions{})
 		if err != nil {
 			b.Fatal(err)
@@ -113,8 +129,7 @@ func benchRead[T any](b *testing.B, in []byte) {
 		if total != benchRows {
 			b.Fatal(total)
 		}
-	}
-	reportRows(b, in)
+	})
 }
 
 func BenchmarkRead(b *testing.B) {
@@ -127,8 +142,7 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkPeers(b *testing.B) {
 	in := benchInput(benchRows, false)
 	b.Run("gocsv", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
+		measure(b, in, func() {
 			um, err := gocsv.NewUnmarshaller(csv.NewReader(bytes.NewReader(in)), benchRowGocsv{})
 			if err != nil {
 				b.Fatal(err)
@@ -140,12 +154,10 @@ func BenchmarkPeers(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-		}
-		reportRows(b, in)
+		})
 	})
 	b.Run("encoding/csv without conversion", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
+		measure(b, in, func() {
 			r := csv.NewReader(bytes.NewReader(in))
 			r.ReuseRecord = true
 			for {
@@ -155,7 +167,6 @@ func BenchmarkPeers(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-		}
-		reportRows(b, in)
+		})
 	})
 }

@@ -60,15 +60,16 @@ func NewDecoder[T any](header []string, o DecodeOptions) (*Decoder[T], error) {
 // zero. The error, if any, is an [*Error], and *dst is then undefined. Nothing
 // in *dst refers to the record afterwards.
 func (d *Decoder[T]) Decode(rec *Record, dst *T) error {
-	var zero T
-	*dst = zero
+	if !d.plan.filled {
+		clear(unsafe.Slice(dst, 1))
+	}
 	if e := d.plan.decode(rec, unsafe.Pointer(dst)); e != nil {
 		return e
 	}
 	return nil
 }
 
-// decode fills the struct at base, which is zero.
+// decode sets the struct at base, which is zero unless the plan fills it.
 func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 	if len(rec.spans) != p.fields {
 		return rec.fail(-1, "", fieldCount(len(rec.spans), p.fields), ErrFieldCount)
@@ -78,37 +79,77 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 			return e
 		}
 	}
+	data := rec.data
 	for i := range p.ops {
 		o := &p.ops[i]
 		sp := rec.spans[o.col]
-		data, lo, hi := rec.data, sp.lo(), sp.hi()
 		if sp.escaped() {
-			data, lo, hi = rec.locate(sp)
+			if e := p.set(rec, o, sp, base); e != nil {
+				return e
+			}
+			continue
 		}
-		// off is the offset of a field of the struct at base, so dst stays inside it.
+		lo, hi := sp.lo(), sp.hi()
+		// off is the offset of a field of the struct at base, and kind tells its
+		// type, so this and what is stored stay inside the struct.
 		dst := unsafe.Add(base, o.off)
-		if !o.plain {
-			if lo == hi && o.fallback != nil {
-				data, lo, hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
-			} else if hi-lo == len(p.opts.Null) && string(data[lo:hi]) == p.opts.Null {
-				switch {
-				case o.ptr && sp.quoted() && o.kind == kindString:
-					// A text in quotes is that text.
-				case o.ptr:
+		switch o.fast {
+		case kindInt64:
+			if n := uint(hi - lo); n-1 < 8 {
+				if v, ok := digits8(leading8(data, lo, int(n))); ok {
+					*(*int64)(dst) = int64(v)
 					continue
-				case p.opts.Null != "" && !(sp.quoted() && o.kind == kindString):
-					return rec.fail(o.col, o.name, quoteValue(data[lo:hi])+" means NULL, but the field is not a pointer", ErrNull)
 				}
 			}
-			if o.ptr {
-				v := o.slab.next(o.typ)
-				*(*unsafe.Pointer)(dst) = v
-				dst = v
+		case kindFloat64:
+			if v, ok := parseFloat64(data, lo, hi); ok {
+				*(*float64)(dst) = v
+				continue
+			}
+		case kindString:
+			if s, f := p.text(o.intern, data, lo, hi); f == nil {
+				*(*string)(dst) = s
+				continue
+			}
+		case kindTime:
+			if hi-lo == len(time.DateOnly) && p.times.dates {
+				if seconds, ok := parseDate(data, lo); ok {
+					*(*time.Time)(dst) = time.Unix(seconds, 0).UTC()
+					continue
+				}
 			}
 		}
-		if f := p.store(o, data, lo, hi, dst); f != nil {
-			return rec.fail(o.col, o.name, f.reason, f.cause)
+		if e := p.set(rec, o, sp, base); e != nil {
+			return e
 		}
+	}
+	return nil
+}
+
+// set converts one field by all the rules.
+func (p *plan) set(rec *Record, o *op, sp span, base unsafe.Pointer) *Error {
+	data, lo, hi := rec.locate(sp)
+	dst := unsafe.Add(base, o.off) // as in decode
+	if o.fast == 0 {
+		if lo == hi && o.fallback != nil {
+			data, lo, hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
+		} else if hi-lo == len(p.opts.Null) && string(data[lo:hi]) == p.opts.Null {
+			text := sp.quoted() && o.kind == kindString // in quotes it is that text
+			switch {
+			case o.ptr && !text:
+				return nil
+			case p.opts.Null != "" && !text:
+				return rec.fail(o.col, o.name, quoteValue(data[lo:hi])+" means NULL, but the field is not a pointer", ErrNull)
+			}
+		}
+		if o.ptr {
+			v := o.slab.next(o.typ)
+			*(*unsafe.Pointer)(dst) = v
+			dst = v
+		}
+	}
+	if f := p.store(o, data, lo, hi, dst); f != nil {
+		return rec.fail(o.col, o.name, f.reason, f.cause)
 	}
 	return nil
 }
@@ -201,7 +242,7 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		}
 		*(*bool)(dst) = v
 	case kindString:
-		s, f := p.text(o, data, lo, hi)
+		s, f := p.text(o.intern, data, lo, hi)
 		if f != nil {
 			return f
 		}

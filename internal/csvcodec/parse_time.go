@@ -8,12 +8,12 @@ import (
 // A timeParser reads the forms of time.Time that DecodeOptions.Layout allows.
 type timeParser struct {
 	layout string
-	// dateOnly: the layout is a date, which the compiled form reads.
-	dateOnly bool
+	// dates: 2006-01-02 is among the forms.
+	dates bool
 }
 
 func newTimeParser(layout string) timeParser {
-	return timeParser{layout: layout, dateOnly: layout == time.DateOnly}
+	return timeParser{layout: layout, dates: layout == "" || layout == time.DateOnly}
 }
 
 // want ends the sentence "x is not".
@@ -26,9 +26,8 @@ func (p *timeParser) want() string {
 
 // parse reads data[lo:hi].
 func (p *timeParser) parse(data []byte, lo, hi int) (time.Time, bool) {
-	if hi-lo == len(time.DateOnly) && (p.layout == "" || p.dateOnly) {
-		seconds, ok := parseDate(data, lo)
-		if ok {
+	if hi-lo == len(time.DateOnly) && p.dates {
+		if seconds, ok := parseDate(data, lo); ok {
 			return time.Unix(seconds, 0).UTC(), true
 		}
 	}

@@ -92,10 +92,12 @@ func basicKind(t reflect.Type) kind {
 
 // An op converts one column into one field.
 type op struct {
-	col    int     // in the record
-	off    uintptr // in the struct
-	kind   kind
-	plain  bool // nothing of what follows applies: convert and store
+	col  int     // in the record
+	off  uintptr // in the struct
+	kind kind
+	// fast is kind when nothing but a conversion can be asked for: no pointer, no
+	// default, no NULL token; otherwise 0. The commonest kinds are then read in place.
+	fast   kind
 	ptr    bool // the field is a pointer
 	intern *internTable
 
@@ -141,6 +143,9 @@ type plan struct {
 	opts    DecodeOptions
 	arena   arena
 	times   timeParser
+	// filled: the ops set every byte of the struct that is not padding, so that
+	// it need not be cleared first.
+	filled bool
 }
 
 // newPlan compiles the struct type t against the header.
@@ -179,7 +184,27 @@ func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
 			return nil, err
 		}
 	}
+	p.filled = p.general == nil && p.fills(t, 0)
 	return p, nil
+}
+
+// fills reports whether the ops set every field of t, at off in the struct, to
+// a value that owes nothing to the one before.
+func (p *plan) fills(t reflect.Type, off uintptr) bool {
+	for _, o := range p.ops {
+		if o.off == off && o.fast != 0 && o.typ == t && o.kind != kindText && o.kind != kindCSV {
+			return true
+		}
+	}
+	if t.Kind() != reflect.Struct || t.NumField() == 0 {
+		return false
+	}
+	for i := range t.NumField() {
+		if f := t.Field(i); !p.fills(f.Type, off+f.Offset) {
+			return false
+		}
+	}
+	return true
 }
 
 // compile makes the op of one column; of kindGocsv when it is not in the compiled set.
@@ -206,7 +231,9 @@ func (p *plan) compile(c *column, col int, name string) (op, error) {
 	if o.kind == kindString {
 		o.intern = new(internTable)
 	}
-	o.plain = !o.ptr && c.fallback == "" && p.opts.Null == ""
+	if !o.ptr && c.fallback == "" && p.opts.Null == "" {
+		o.fast = o.kind
+	}
 	if c.fallback != "" {
 		o.fallback = append([]byte(c.fallback), make([]byte, slack)...)[:len(c.fallback)]
 		if err := p.try(o); err != nil {

@@ -358,7 +358,6 @@ func (s *Scanner) moveTo(buf []byte, bits []uint64) {
 // seal sets the sentinel and makes the marks of the blocks from byte from to it.
 func (s *Scanner) seal(from int) {
 	s.buf[s.end] = '\n'
-	for b := from / blockSize; b <= s.end/blockSize; b++ {
-		s.bits[b] = marks((*[blockSize]byte)(s.buf[b*blockSize:]), s.commas)
-	}
+	first, last := from/blockSize, s.end/blockSize+1
+	markAll(s.bits[first:last], s.buf[first*blockSize:last*blockSize], s.commas)
 }

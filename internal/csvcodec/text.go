@@ -13,9 +13,8 @@ import (
 // once, front to back, and never again: a string made of it cannot change.
 type arena struct {
 	free []byte // what is left of the current block
-	// generation counts the blocks. A string is reused only within its block's
-	// generation, so that keeping it keeps no older block alive.
-	generation uint32
+	// generation counts the blocks.
+	generation int
 }
 
 const (
@@ -45,27 +44,36 @@ func (a *arena) clone(data []byte, lo, hi int) string {
 	return s
 }
 
-// text makes a checked string of a column's value, one seen shortly before if
-// there is one.
-func (p *plan) text(o *op, data []byte, lo, hi int) (string, *fault) {
-	t := o.intern
-	if n := hi - lo; n > 0 && n <= internMax && t.on() {
-		slot := t.slot(data, lo, n, p.arena.generation)
-		if *slot == string(data[lo:hi]) {
-			t.hits++
-			return *slot, nil
+// text makes a checked string of a column's value, the same one as before for a
+// value seen shortly before.
+func (p *plan) text(t *internTable, data []byte, lo, hi int) (string, *fault) {
+	if n := uint(hi - lo); n-1 < internMax {
+		if t.left--; t.left < 0 {
+			t.judge()
 		}
-		if !p.opts.AllowInvalidText {
-			if f := checkText(data, lo, hi); f != nil {
-				return "", f
+		if !t.resting {
+			head := binary.LittleEndian.Uint64(data[lo:])
+			tail := uint64(0)
+			if n < 8 {
+				head &= 1<<(8*n) - 1
+			} else {
+				tail = binary.LittleEndian.Uint64(data[hi-8:])
 			}
+			h := (head ^ bits.RotateLeft64(tail, 29) + uint64(n)) * 0x9e3779b97f4a7c15
+			e := &t.entries[h>>(64-t.bits)&uint64(len(t.entries)-1)]
+			// Up to 16 bytes, head and tail are the whole value.
+			if e.head == head && e.tail == tail && uint(len(e.s)) == n && (n <= 16 || e.s == string(data[lo:hi])) {
+				t.hits++
+				return e.s, nil
+			}
+			if !p.opts.AllowInvalidText {
+				if f := checkText(data, lo, hi); f != nil {
+					return "", f
+				}
+			}
+			*e = internEntry{t.clone(data, lo, hi), head, tail}
+			return e.s, nil
 		}
-		before := p.arena.generation
-		s := p.arena.clone(data, lo, hi)
-		if p.arena.generation == before {
-			*slot = s
-		}
-		return s, nil
 	}
 	if !p.opts.AllowInvalidText {
 		if f := checkText(data, lo, hi); f != nil {
@@ -116,63 +124,61 @@ func checkText(data []byte, lo, hi int) *fault {
 }
 
 // An internTable remembers a column's recent values, so that a repeated one is
-// neither checked nor copied again. It watches whether that pays: while fewer
-// than half of the values are found it rests, and tries again later.
+// neither checked nor copied again. It watches whether that pays: when fewer
+// than half of the values are found it grows, and when that does not help it
+// rests, and tries again later.
 type internTable struct {
-	slots      []string
-	generation uint32
-	left       int // values until the next judgement
-	hits       int
-	resting    bool
+	entries []internEntry // 1<<bits
+	bits    uint
+	left    int // values until the next judgement
+	hits    int
+	resting bool
+	// arena holds the remembered strings alone. Strings of one block at a time
+	// are remembered, so that keeping one string keeps one block.
+	arena arena
+}
+
+type internEntry struct {
+	s          string
+	head, tail uint64 // its first and last eight bytes
 }
 
 const (
-	internSlots  = 256
-	internMax    = 64 // longest value remembered
-	internWindow = 1024
+	internBits   = 8  // 256 values at first,
+	internBitMax = 11 // 2,048 at most
+	internMax    = 64 // bytes of the longest value remembered
+	internWindow = 2048
 	internRest   = 32 * internWindow
 )
 
-// on counts a value and reports whether to look it up.
-func (t *internTable) on() bool {
-	if t.left > 0 {
-		t.left--
-		return !t.resting
+// clone makes a string to remember.
+func (t *internTable) clone(data []byte, lo, hi int) string {
+	before := t.arena.generation
+	s := t.arena.clone(data, lo, hi)
+	if t.arena.generation != before {
+		clear(t.entries)
 	}
-	t.judge()
-	return !t.resting
+	return s
 }
 
+// judge decides what to do with the next values.
 func (t *internTable) judge() {
+	t.left = internWindow - 1
 	switch {
-	case t.slots == nil:
-		t.slots = make([]string, internSlots)
-		t.left = internWindow
+	case t.entries == nil:
+		t.resize(internBits)
 	case t.resting:
-		t.resting, t.left = false, internWindow
-		clear(t.slots)
-	case t.hits < internWindow/2:
-		t.resting, t.left = true, internRest
-		clear(t.slots)
+		t.resting = false
+	case t.hits >= internWindow/2:
+	case t.bits < internBitMax:
+		t.resize(internBitMax)
 	default:
-		t.left = internWindow
+		t.resting, t.left = true, internRest-1
+		clear(t.entries)
 	}
 	t.hits = 0
 }
 
-// slot returns where a value of n bytes, 1 to internMax, would be. Strings of
-// an older block are forgotten first.
-func (t *internTable) slot(data []byte, lo, n int, generation uint32) *string {
-	if t.generation != generation {
-		t.generation = generation
-		clear(t.slots)
-	}
-	x := binary.LittleEndian.Uint64(data[lo:])
-	if n < 8 {
-		x &= uint64(1)<<(8*uint(n)) - 1
-	} else {
-		x ^= bits.RotateLeft64(binary.LittleEndian.Uint64(data[lo+n-8:]), 29)
-	}
-	h := (x + uint64(n)) * 0x9e3779b97f4a7c15
-	return &t.slots[h>>56]
+func (t *internTable) resize(n uint) {
+	t.bits, t.entries = n, make([]internEntry, 1<<n)
 }
