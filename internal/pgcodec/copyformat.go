@@ -33,9 +33,9 @@ func AppendTrailer(dst []byte) []byte {
 // It takes the stream in pieces of any size, and copies only what a piece leaves
 // unfinished. It is not safe for concurrent use.
 type CopyParser struct {
-	// MaxRow is the size in bytes of the largest row, which bounds the memory
-	// that a row in many pieces takes. Defaults to 1 GiB, over which the server
-	// has no rows in practice.
+	// MaxRow is the size in bytes of the largest row that is taken, which bounds
+	// the memory for a row that comes in many pieces. Defaults to 1 GiB, the most
+	// that the server puts into one message.
 	MaxRow int
 
 	columns int
@@ -159,6 +159,9 @@ func (p *CopyParser) next(b []byte, row func([][]byte) error) (used int, err err
 		}
 		p.values[i] = b[at : at+n : at+n]
 		at += n
+	}
+	if err := p.checkSize(at); err != nil {
+		return 0, err
 	}
 	p.rows++
 	return at, row(p.values)

@@ -1,7 +1,6 @@
 package pgcodec
 
 import (
-	"bytes"
 	"database/sql"
 	"encoding"
 	"fmt"
@@ -38,13 +37,13 @@ type exactNumberReader interface {
 // exactDecoder decodes by text into a type of limited precision. Such a type may
 // round what it cannot hold; here that is an error.
 func exactDecoder(t reflect.Type, proto exactNumberReader) decodeFunc {
+	var scratch numberText
 	return func(src []byte, p unsafe.Pointer) error {
 		n, err := readNumeric(src)
 		if err != nil {
 			return err
 		}
-		var buf [64]byte
-		text := n.appendText(buf[:0])
+		text := scratch.of(&n)
 		d := bind(proto, p)
 		if err := d.UnmarshalText(text); err != nil {
 			return unreadable(text, t, err)
@@ -58,6 +57,18 @@ func exactDecoder(t reflect.Type, proto exactNumberReader) decodeFunc {
 		}
 		return nil
 	}
+}
+
+// numberText is where a decoder writes a number as text for a method that reads
+// it, which must not keep it.
+type numberText []byte
+
+func (b *numberText) of(n *numericValue) []byte {
+	text := n.appendText((*b)[:0])
+	if cap(text) <= 256 { // a rare long number does not keep its memory
+		*b = text
+	}
+	return text
 }
 
 // sameNumber compares two numbers as text, whatever zeros they begin or end with.
@@ -103,13 +114,13 @@ func (c *compiler) scannerNumericDecoder(t reflect.Type, proto sql.Scanner) valu
 
 // textNumericDecoder decodes into what reads itself from text, such as big.Int.
 func textNumericDecoder(t reflect.Type, proto encoding.TextUnmarshaler) decodeFunc {
+	var scratch numberText
 	return func(src []byte, p unsafe.Pointer) error {
 		n, err := readNumeric(src)
 		if err != nil {
 			return err
 		}
-		var buf [64]byte
-		text := n.appendText(buf[:0])
+		text := scratch.of(&n)
 		err = bind(proto, p).UnmarshalText(text)
 		if err != nil {
 			// An integer type refuses the fraction even of 10.00.
@@ -118,7 +129,7 @@ func textNumericDecoder(t reflect.Type, proto encoding.TextUnmarshaler) decodeFu
 			}
 		}
 		if err != nil {
-			return unreadable(bytes.Clone(text), t, err)
+			return unreadable(text, t, err)
 		}
 		return nil
 	}

@@ -100,9 +100,9 @@ func valuerNumericEncoder(t reflect.Type, limit numericLimit) encodeFunc {
 func textNumericEncoder(t reflect.Type, limit numericLimit) encodeFunc {
 	switch proto := reflect.New(t).Interface().(type) {
 	case encoding.TextAppender:
+		scratch := make([]byte, 0, 64)
 		return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
-			var buf [64]byte
-			text, err := bind(proto, p).AppendText(buf[:0])
+			text, err := bind(proto, p).AppendText(scratch[:0])
 			if err != nil {
 				return dst, &ValueError{Reason: fmt.Sprintf("%s cannot be written as text", t), Err: err}
 			}

@@ -375,5 +375,5 @@ func (n *numericValue) appendText(dst []byte) []byte {
 // malformed says that bytes are not what the type's format prescribes, which
 // happens if the column was described as another type, or text is read as binary.
 func malformed(typeName string, size int) error {
-	return &ValueError{Reason: fmt.Sprintf("a value of %d bytes is not a %s in the binary format", size, typeName)}
+	return &ValueError{Reason: fmt.Sprintf("a value of %d bytes is not in the binary format of %s", size, typeName)}
 }
