@@ -1,7 +1,6 @@
 package csvcodec
 
 import (
-	"encoding/binary"
 	"errors"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ func parseFloat64(data []byte, lo, hi int) (v float64, ok bool) {
 	case n <= 0:
 		return 0, false
 	case n <= 8:
-		whole, places, ok = shortDecimal(binary.LittleEndian.Uint64(data[lo:]), n)
+		whole, places, ok = shortDecimal(load8(data, lo), n)
 	default:
 		whole, places, ok = longDecimal(data[lo:hi])
 	}

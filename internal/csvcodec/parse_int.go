@@ -1,7 +1,6 @@
 package csvcodec
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -32,7 +31,7 @@ func digits8(x uint64) (v uint64, ok bool) {
 // them. data has slack bytes behind the n.
 func leading8(data []byte, lo, n int) uint64 {
 	const zeros = '0' * loBits
-	x := binary.LittleEndian.Uint64(data[lo:])
+	x := load8(data, lo)
 	shift := uint(64-8*n) & 63
 	return x<<shift | zeros&(1<<shift-1)
 }
@@ -46,12 +45,12 @@ func parseDigits(data []byte, lo, hi int) (v uint64, ok bool) {
 		return digits8(leading8(data, lo, n))
 	case n <= 16:
 		high, ok1 := digits8(leading8(data, lo, n-8))
-		low, ok2 := digits8(binary.LittleEndian.Uint64(data[hi-8:]))
+		low, ok2 := digits8(load8(data, hi-8))
 		return high*1e8 + low, ok1 && ok2
 	case n <= 19:
 		high, ok1 := digits8(leading8(data, lo, n-16))
-		mid, ok2 := digits8(binary.LittleEndian.Uint64(data[hi-16:]))
-		low, ok3 := digits8(binary.LittleEndian.Uint64(data[hi-8:]))
+		mid, ok2 := digits8(load8(data, hi-16))
+		low, ok3 := digits8(load8(data, hi-8))
 		return (high*1e8+mid)*1e8 + low, ok1 && ok2 && ok3
 	}
 	return 0, false

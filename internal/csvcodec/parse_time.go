@@ -1,7 +1,6 @@
 package csvcodec
 
 import (
-	"encoding/binary"
 	"time"
 )
 
@@ -49,7 +48,7 @@ func parseDate(data []byte, lo int) (seconds int64, ok bool) {
 	)
 	// Every digit's byte becomes its value, every dash's zero. Adding 0x76 sets
 	// a byte's top bit where the value is above 9.
-	x := binary.LittleEndian.Uint64(data[lo:]) ^ form
+	x := load8(data, lo) ^ form
 	if x&dashes != 0 || (x|(x+0x76*digits))&hiBits != 0 {
 		return 0, false
 	}

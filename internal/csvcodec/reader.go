@@ -36,7 +36,7 @@ func NewReader[T any](r io.Reader, o ReadOptions) (*Reader[T], error) {
 		if header, err = ReadHeader(s); err != nil {
 			return nil, err
 		}
-		line = s.rec.Line()
+		line = s.rec.line
 	}
 	d, err := NewDecoder[T](header, o.DecodeOptions)
 	if err != nil {

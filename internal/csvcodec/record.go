@@ -6,14 +6,15 @@ import "bytes"
 // buffer, valid until the next call of Next. It has no life of its own; copy
 // what is to be kept.
 type Record struct {
-	// data begins at the record's first byte and runs on to the end of the
-	// buffer, so that at least slack bytes follow any field: a word can be
-	// loaded at a field's first byte whatever its length.
-	data   []byte
-	spans  []span
-	raw    int
-	line   int
-	offset int64
+	// data is the scanner's buffer. At least slack bytes follow any field, so
+	// that a word can be loaded at a field's first byte whatever its length.
+	data       []byte
+	start, end int // of the record in data
+	spans      []span
+	all        []span // spans is its beginning
+	escapes    bool   // some field holds doubled quotes
+	line       int
+	offset     int64
 
 	unescaped []byte
 }
@@ -25,10 +26,12 @@ const slack = 8
 // its end in the high half, whose top two bits are flags.
 type span uint64
 
+func newSpan(lo, hi int) span { return span(lo) | span(hi)<<32 }
+
 const (
 	spanQuoted  = 1 << 63 // the field stood in quotes
 	spanEscaped = 1 << 62 // ... and holds doubled quotes
-	// maxSpan bounds what fits beside the flags.
+	// maxSpan bounds what fits beside the flags: no buffer is larger.
 	maxSpan = 1<<30 - 1
 )
 
@@ -54,7 +57,7 @@ func (r *Record) Quoted(i int) bool { return r.spans[i].quoted() }
 
 // Raw returns the record as it stands in the input, byte for byte, with its
 // line ending if it has one. The bytes are valid until the next call of Next.
-func (r *Record) Raw() []byte { return r.data[:r.raw:r.raw] }
+func (r *Record) Raw() []byte { return r.data[r.start:r.end:r.end] }
 
 // Line returns the physical line, from 1, on which the record begins.
 func (r *Record) Line() int { return r.line }

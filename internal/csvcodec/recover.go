@@ -12,9 +12,14 @@ import (
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// skipBlank moves pos over a byte order mark, blank lines and comments to the
-// first byte of a record.
-func (s *Scanner) skipBlank() error {
+// begin does what is left to do before the next record: skip the byte order
+// mark, or the rest of a record that was given up.
+func (s *Scanner) begin() error {
+	if s.discarding {
+		if err := s.finishDiscard(); err != nil {
+			return err
+		}
+	}
 	if s.bom {
 		for s.end-s.pos < len(byteOrderMark) && !s.eof {
 			if err := s.fill(); err != nil {
@@ -26,6 +31,12 @@ func (s *Scanner) skipBlank() error {
 			s.pos += len(byteOrderMark)
 		}
 	}
+	s.special = false
+	return nil
+}
+
+// skipBlank moves pos over blank lines and comments to the first byte of a record.
+func (s *Scanner) skipBlank() error {
 	for {
 		if s.pos == s.end {
 			if s.eof {
@@ -52,7 +63,7 @@ func (s *Scanner) skipBlank() error {
 			}
 			s.pos = min(s.pos+2, s.end)
 			s.line++
-		case int(c) == s.comment:
+		case c == s.comment:
 			if err := s.skipLine(); err != nil {
 				return err
 			}
@@ -80,7 +91,7 @@ func (s *Scanner) skipLine() error {
 	}
 }
 
-// lineEnd returns the position, relative to pos, behind the first line feed
+// lineEnd returns the position, counted from pos, behind the first line feed
 // from p on. found is false when the line is longer than a record may be, or
 // could not be read to its end; the position is then where the search stopped.
 func (s *Scanner) lineEnd(p int) (end int, found bool) {
@@ -102,7 +113,8 @@ func (s *Scanner) lineEnd(p int) (end int, found bool) {
 // known, and stands behind them.
 func (s *Scanner) giveUp(raw, column int, reason string, cause error) *Error {
 	r := &s.rec
-	r.data, r.raw, r.line, r.offset = s.buf[s.pos:], raw, s.line, s.base+int64(s.pos)
+	r.start, r.end = s.pos, s.pos+raw
+	r.line, r.offset = s.line, s.base+int64(s.pos)
 	e := r.fail(-1, "", reason, cause)
 	e.Column = column + 1
 	s.line += bytes.Count(r.Raw(), []byte{'\n'})
@@ -110,12 +122,21 @@ func (s *Scanner) giveUp(raw, column int, reason string, cause error) *Error {
 	return e
 }
 
+// giveUpAt is giveUp where the rest of the record, from raw on, is still to be skipped.
+func (s *Scanner) giveUpAt(raw int, mode walkMode, reason string, cause error) *Error {
+	s.special, s.discarding = true, true
+	s.walk = quoteWalk{mode: mode, prev: s.buf[s.pos+raw-1]}
+	return s.giveUp(raw, -1, reason, cause)
+}
+
 // badQuote gives up a record for a quote at p that cannot be where it is. The
 // next record begins on the next line, whatever that one's quotes are.
 func (s *Scanner) badQuote(p, column int, cause error) *Error {
 	raw, found := s.lineEnd(p)
 	if !found {
-		s.discarding, s.walk = true, quoteWalk{mode: walkLine}
+		e := s.giveUpAt(raw, walkLine, cause.Error(), cause)
+		e.Column = column + 1
+		return e
 	}
 	return s.giveUp(raw, column, cause.Error(), cause)
 }
@@ -136,18 +157,17 @@ func (s *Scanner) stopped(err error, p, opened int) error {
 		return err
 	}
 	reason := tooLarge(s.maxRec)
-	s.discarding, s.walk = true, quoteWalk{prev: s.buf[s.pos+p-1]}
+	mode := walkOutside
 	if opened > 0 {
-		s.walk.mode = walkQuoted
+		mode = walkQuoted
 		reason += fmt.Sprintf("; a quote that opened in line %d is not closed within it", s.line+opened-1)
 	}
-	return s.giveUp(p, -1, reason, ErrRecordTooLarge)
+	return s.giveUpAt(p, mode, reason, ErrRecordTooLarge)
 }
 
 // tooManyColumns gives up a record at p, the first mark of its first field too many.
 func (s *Scanner) tooManyColumns(p int) *Error {
-	s.discarding, s.walk = true, quoteWalk{prev: s.buf[s.pos+p-1]}
-	return s.giveUp(p, -1, fmt.Sprintf("the record has more than %d fields", s.maxCols), ErrTooManyColumns)
+	return s.giveUpAt(p, walkOutside, fmt.Sprintf("the record has more than %d fields", s.maxCols), ErrTooManyColumns)
 }
 
 // finishDiscard reads over what is left of a record that was given up, holding

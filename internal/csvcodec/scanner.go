@@ -19,7 +19,7 @@ type ScanOptions struct {
 	MaxRecord int
 	// MaxColumns is the largest number of fields in a record. Defaults to 65,536.
 	MaxColumns int
-	// BufferSize is what the scanner reads at once, in bytes. Defaults to 128 KiB.
+	// BufferSize is what the scanner reads at once, in bytes. Defaults to 128 KiB; at most 64 MiB.
 	// The buffer grows beyond it for a record that needs it, up to MaxRecord.
 	BufferSize int
 	// StartOffset and StartLine are where the reader's first byte lies in the
@@ -32,6 +32,7 @@ type ScanOptions struct {
 const (
 	defaultMaxRecord  = 16 << 20
 	limitMaxRecord    = 512 << 20
+	limitBufferSize   = 64 << 20
 	defaultMaxColumns = 1 << 16
 	defaultBufferSize = 128 << 10
 	minBufferSize     = 1 << 10
@@ -52,7 +53,7 @@ func (o ScanOptions) withDefaults() (ScanOptions, error) {
 	if o.BufferSize <= 0 {
 		o.BufferSize = defaultBufferSize
 	}
-	o.BufferSize = (min(max(o.BufferSize, minBufferSize), limitMaxRecord) + blockSize - 1) &^ (blockSize - 1)
+	o.BufferSize = (min(max(o.BufferSize, minBufferSize), limitBufferSize) + blockSize - 1) &^ (blockSize - 1)
 	if o.StartLine <= 0 {
 		o.StartLine = 1
 	}
@@ -75,7 +76,7 @@ type Scanner struct {
 	src     io.Reader
 	comma   byte
 	commas  uint64 // comma in each byte
-	comment int    // -1 for none
+	comment byte   // a line feed for none: blank lines are skipped anyway
 	maxRec  int
 	maxCols int
 	piece   int // BufferSize
@@ -92,8 +93,9 @@ type Scanner struct {
 
 	eof bool
 	err error // sticky
-	bom bool  // the first bytes may be a byte order mark
 
+	special    bool      // one of these two:
+	bom        bool      // the first bytes may be a byte order mark
 	discarding bool      // the rest of a record that was given up is still to be skipped,
 	walk       quoteWalk // from this state on
 
@@ -108,16 +110,16 @@ func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
 		return nil, err
 	}
 	s := &Scanner{
-		src: r, comma: o.Comma, commas: uint64(o.Comma) * loBits, comment: -1,
+		src: r, comma: o.Comma, commas: uint64(o.Comma) * loBits, comment: '\n',
 		maxRec: o.MaxRecord, maxCols: o.MaxColumns, piece: o.BufferSize,
-		base: o.StartOffset, line: o.StartLine, bom: o.StartOffset == 0,
+		base: o.StartOffset, line: o.StartLine, special: true, bom: o.StartOffset == 0,
 	}
 	if o.Comment != 0 {
-		s.comment = int(o.Comment)
+		s.comment = o.Comment
 	}
 	s.buf = make([]byte, o.BufferSize+2*blockSize)
 	s.bits = make([]uint64, len(s.buf)/blockSize)
-	s.rec.spans = make([]span, 0, 32)
+	s.rec.all = make([]span, min(32, s.maxCols))
 	s.seal(0)
 	return s, nil
 }
@@ -133,149 +135,183 @@ func (s *Scanner) Line() int { return s.line }
 // the end of the input the error is io.EOF. An [*Error] is one bad record: the
 // next call goes on behind it. Any other error is the reader's and stays.
 func (s *Scanner) Next() (*Record, error) {
-	if s.discarding {
-		if err := s.finishDiscard(); err != nil {
+	if s.special {
+		if err := s.begin(); err != nil {
 			return nil, err
 		}
 	}
-	if c := s.buf[s.pos]; c <= '\r' || int(c) == s.comment || s.bom {
+	buf := s.buf
+	if c := buf[s.pos]; c <= '\r' || c == s.comment {
 		if err := s.skipBlank(); err != nil {
 			return nil, err
 		}
+		buf = s.buf
 	}
-
-	// Positions are relative to the record's first byte, which stays when the
-	// buffer moves under them.
+	// The walk from mark to mark, as long as all is plain: no quote, and the
+	// record's end in the buffer.
 	var (
-		start = s.pos
-		buf   = s.buf[start:]
-		end   = s.end - start // the sentinel
 		comma = s.comma
-		spans = s.rec.spans[:min(cap(s.rec.spans), s.maxCols)]
-		n     = 0 // fields so far
-		field = 0 // the current field's first byte
+		spans = s.rec.all
+		bits  = s.bits
+		pos   = s.pos
+		n     = 0   // fields so far
+		field = pos // the current field's first byte
+		block = pos / blockSize
+		word  = bits[block] &^ (1<<(uint(pos)%blockSize) - 1)
+	)
+	for {
+		for word == 0 {
+			block++
+			word = bits[block]
+		}
+		p := block*blockSize + firstBit(word)
+		if c := buf[p]; c == comma && n < len(spans) {
+			word &= word - 1
+			spans[n] = newSpan(field, p)
+			n++
+			field = p + 1
+		} else if c == '\n' && p < s.end && n < len(spans) && p-pos < s.maxRec {
+			hi := p
+			if hi > field && buf[hi-1] == '\r' {
+				hi--
+			}
+			spans[n] = newSpan(field, hi)
+			r := &s.rec
+			r.spans = spans[:n+1]
+			r.start, r.end = pos, p+1
+			r.line, r.offset = s.line, s.base+int64(pos)
+			r.escapes = false
+			s.pos = p + 1
+			s.line++
+			return r, nil
+		} else {
+			return s.nextSlow(n, field, p)
+		}
+	}
+}
+
+// nextSlow goes on with the record at pos, of which n fields are read, at the mark p,
+// where something is not plain.
+func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
+	var (
+		comma = s.comma
+		buf   = s.buf
 		lines = 1 // physical lines so far
-		block = start / blockSize
-		word  = s.bits[block] &^ (1<<(uint(start)%blockSize) - 1)
-		p     int
+		moved int
 		err   error
 	)
+	s.rec.escapes = false
 	s.rec.unescaped = s.rec.unescaped[:0]
+	block, word := s.seek(p)
 	for {
 		for word == 0 {
 			block++
 			word = s.bits[block]
 		}
-		p = block*blockSize + firstBit(word) - start
+		p = block*blockSize + firstBit(word)
 		word &= word - 1
-		if n == len(spans) {
-			if n >= s.maxCols {
-				return nil, s.tooManyColumns(p)
+		if n == len(s.rec.all) {
+			if n == s.maxCols {
+				return nil, s.tooManyColumns(p - s.pos)
 			}
-			spans = append(spans, make([]span, min(n, s.maxCols-n))...)
-			s.rec.spans = spans
+			s.rec.all = append(s.rec.all, make([]span, min(n, s.maxCols-n))...)
 		}
-		switch c := buf[p]; c {
+		switch buf[p] {
 		case comma:
-			spans[n] = span(field) | span(p)<<32
+			s.rec.all[n] = newSpan(field, p)
 			n++
 			field = p + 1
 
 		case '\n':
-			if p == end && !s.eof {
-				if start, buf, end, block, word, err = s.more(p); err != nil {
-					return nil, s.stopped(err, p, 0)
+			if p == s.end && !s.eof {
+				if moved, err = s.more(n); err != nil {
+					return nil, s.stopped(err, p-s.pos, 0)
 				}
+				buf, field, p = s.buf, field-moved, p-moved
+				block, word = s.seek(p)
 				continue
 			}
 			hi := p
 			if hi > field && buf[hi-1] == '\r' {
 				hi--
 			}
-			spans[n] = span(field) | span(hi)<<32
-			return s.finish(spans[:n+1], min(p+1, end), lines)
+			s.rec.all[n] = newSpan(field, hi)
+			return s.finish(n+1, min(p+1, s.end), lines)
 
 		default: // a quote
 			if p != field {
-				return nil, s.badQuote(p, n, ErrBareQuote)
+				return nil, s.badQuote(p-s.pos, n, ErrBareQuote)
 			}
 			flags, opened := span(spanQuoted), lines
-			lo := p + 1
+			field = p + 1 // the text's first byte
 			for closed := false; !closed; {
 				for word == 0 {
 					block++
 					word = s.bits[block]
 				}
-				p = block*blockSize + firstBit(word) - start
+				p = block*blockSize + firstBit(word)
 				word &= word - 1
-				switch buf[p] {
-				case '\n':
-					if p < end {
-						lines++
-						continue
-					}
-					if s.eof {
-						return nil, s.unterminated(n, opened)
-					}
-					if start, buf, end, block, word, err = s.more(p); err != nil {
-						return nil, s.stopped(err, p, opened)
-					}
-					continue
-				case '"':
-				default: // a comma
+				c := buf[p]
+				if c == comma {
 					continue
 				}
-				// What a quote means is told by the two bytes behind it.
-				if p+2 >= end && !s.eof {
-					if start, buf, end, block, word, err = s.more(p); err != nil {
-						return nil, s.stopped(err, p, opened)
+				if c == '\n' && p < s.end {
+					lines++
+					continue
+				}
+				if c == '\n' && s.eof {
+					return nil, s.unterminated(n, opened)
+				}
+				// A quote, whose meaning the two bytes behind it tell, or the
+				// end of what has been read.
+				if p+2 >= s.end && !s.eof {
+					if moved, err = s.more(n); err != nil {
+						return nil, s.stopped(err, p-s.pos, opened)
 					}
-					if p+2 >= end && !s.eof {
-						continue // a reader that gives a byte at a time
-					}
-					word &= word - 1
+					buf, field, p = s.buf, field-moved, p-moved
+					block, word = s.seek(p)
+					continue
 				}
 				switch next := buf[p+1]; {
 				case next == '"':
 					flags |= spanEscaped
-					// The pair's second quote is the next mark.
-					for word == 0 {
-						block++
-						word = s.bits[block]
-					}
-					word &= word - 1
+					s.rec.escapes = true
+					block, word = s.seek(p + 2)
 				case next == comma:
-					spans[n] = span(lo) | span(p)<<32 | flags
+					s.rec.all[n] = newSpan(field, p) | flags
 					n++
 					field = p + 2
-					for word == 0 {
-						block++
-						word = s.bits[block]
-					}
-					word &= word - 1
+					block, word = s.seek(field)
 					closed = true
 				case next == '\n':
-					spans[n] = span(lo) | span(p)<<32 | flags
-					return s.finish(spans[:n+1], min(p+2, end), lines)
+					s.rec.all[n] = newSpan(field, p) | flags
+					return s.finish(n+1, min(p+2, s.end), lines)
 				case next == '\r' && buf[p+2] == '\n':
-					spans[n] = span(lo) | span(p)<<32 | flags
-					return s.finish(spans[:n+1], min(p+3, end), lines)
+					s.rec.all[n] = newSpan(field, p) | flags
+					return s.finish(n+1, min(p+3, s.end), lines)
 				default:
-					return nil, s.badQuote(p, n, ErrTextAfterQuote)
+					return nil, s.badQuote(p-s.pos, n, ErrTextAfterQuote)
 				}
 			}
 		}
 	}
 }
 
-// finish hands out the record of raw bytes that begins at pos.
-func (s *Scanner) finish(spans []span, raw, lines int) (*Record, error) {
+// seek returns the block of position p and its marks from p on.
+func (s *Scanner) seek(p int) (block int, word uint64) {
+	block = p / blockSize
+	return block, s.bits[block] &^ (1<<(uint(p)%blockSize) - 1)
+}
+
+// finish hands out the record of n fields that ends before end.
+func (s *Scanner) finish(n, end, lines int) (*Record, error) {
 	r := &s.rec
-	r.data, r.spans, r.raw = s.buf[s.pos:], spans, raw
+	r.spans = r.all[:n]
+	r.start, r.end = s.pos, end
 	r.line, r.offset = s.line, s.base+int64(s.pos)
-	s.pos += raw
+	s.pos = end
 	s.line += lines
-	if raw > s.maxRec {
+	if end-r.start > s.maxRec {
 		return nil, r.fail(-1, "", tooLarge(s.maxRec), ErrRecordTooLarge)
 	}
 	return r, nil
@@ -288,14 +324,17 @@ func tooLarge(limit int) string {
 // errFull says that a record fills the buffer that MaxRecord allows.
 var errFull = errors.New("buffer full")
 
-// more reads on for a record of which p bytes are known, and returns what the
-// walk over the marks works with, set so that it meets p again.
-func (s *Scanner) more(p int) (start int, buf []byte, end, block int, word uint64, err error) {
+// more reads on for a record of which n fields are known. It returns by how
+// much the buffer's contents moved to the front; the known fields move with them.
+func (s *Scanner) more(n int) (moved int, err error) {
+	before := s.pos
 	err = s.fill()
-	at := s.pos + p
-	block = at / blockSize
-	word = s.bits[block] &^ (1<<(uint(at)%blockSize) - 1)
-	return s.pos, s.buf[s.pos:], s.end - s.pos, block, word, err
+	if moved = before - s.pos; moved > 0 {
+		for i := range s.rec.all[:n] {
+			s.rec.all[i] -= newSpan(moved, moved)
+		}
+	}
+	return moved, err
 }
 
 // fill reads more input behind end. What lies before pos is given up; pos,
@@ -357,6 +396,7 @@ func (s *Scanner) moveTo(buf []byte, bits []uint64) {
 
 // seal sets the sentinel and makes the marks of the blocks from byte from to it.
 func (s *Scanner) seal(from int) {
+	s.rec.data = s.buf
 	s.buf[s.end] = '\n'
 	first, last := from/blockSize, s.end/blockSize+1
 	markAll(s.bits[first:last], s.buf[first*blockSize:last*blockSize], s.commas)

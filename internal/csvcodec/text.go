@@ -2,7 +2,6 @@ package csvcodec
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"unicode/utf8"
@@ -52,12 +51,12 @@ func (p *plan) text(t *internTable, data []byte, lo, hi int) (string, *fault) {
 			t.judge()
 		}
 		if !t.resting {
-			head := binary.LittleEndian.Uint64(data[lo:])
+			head := load8(data, lo)
 			tail := uint64(0)
 			if n < 8 {
 				head &= 1<<(8*n) - 1
 			} else {
-				tail = binary.LittleEndian.Uint64(data[hi-8:])
+				tail = load8(data, hi-8)
 			}
 			h := (head ^ bits.RotateLeft64(tail, 29) + uint64(n)) * 0x9e3779b97f4a7c15
 			e := &t.entries[h>>(64-t.bits)&uint64(len(t.entries)-1)]
@@ -90,13 +89,13 @@ func checkText(data []byte, lo, hi int) *fault {
 	var zero uint64 // top bits of zero bytes
 	i := lo
 	for ; i+8 <= hi; i += 8 {
-		x := binary.LittleEndian.Uint64(data[i:])
+		x := load8(data, i)
 		high |= x
 		zero |= ^(x&low7 + low7 | x)
 	}
 	if n := hi - i; n > 0 {
 		// What lies behind the value becomes ones.
-		x := binary.LittleEndian.Uint64(data[i:])
+		x := load8(data, i)
 		keep := uint64(1)<<(8*uint(n)) - 1
 		x = x&keep | loBits&^keep
 		high |= x
