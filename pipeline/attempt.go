@@ -27,6 +27,7 @@ type attempt struct {
 	fence   int64 // what State gave this attempt
 
 	scopedContext func() context.Context // ends with the attempt
+	cause         func() error           // why it ended, nil before
 	halt          *halt
 	cancel        context.CancelCauseFunc
 	rejectors     atomic.Int64 // stages that may still reject
@@ -67,7 +68,8 @@ func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ contex
 		p: p, run: run, state: StatePending,
 		logger: p.options.Logger.With("pipeline", p.name, "run", run.ID, "attempt", run.Attempt),
 		byNode: map[*node]*nodeRun{},
-		free:   &freeLists{size: p.options.BatchSize, depth: 8, lists: map[reflect.Type]any{}},
+		// As many batches as can be on their way at once, so that a burst of returned ones is kept.
+		free:   &freeLists{size: p.options.BatchSize, depth: len(p.nodes) * (p.options.Buffer + 2), lists: map[reflect.Type]any{}},
 		units:  unitSet{byKey: map[any]*joinedUnit{}},
 		ranges: map[string]Range{},
 	}
@@ -82,6 +84,7 @@ func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ contex
 	a.cancel = cancel
 	a.halt = haltOn(ctx)
 	a.scopedContext = func() context.Context { return ctx }
+	a.cause = func() error { return context.Cause(ctx) }
 
 	a.wire()
 	return a, ctx, func() { cancel(nil); stopTimer() }
@@ -144,7 +147,8 @@ func (a *attempt) echoes(r *nodeRun, err error) bool {
 	if by == r {
 		return false
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || by != nil && errors.Is(err, a.failure)
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, a.cause()) || by != nil && errors.Is(err, a.failure)
 }
 
 // runStages starts every stage and waits for all of them.

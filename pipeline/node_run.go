@@ -75,7 +75,7 @@ func (r *nodeRun) work(ctx context.Context) error {
 		select {
 		case <-r.attempt.byNode[o].done:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return r.halt.err()
 		}
 	}
 	r.mu.Lock()

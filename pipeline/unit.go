@@ -107,7 +107,7 @@ func (s *unitSet) join(ctx context.Context, key any, begin func() (Unit, error))
 		case <-j.ready:
 			return j.unit, j.err
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, &stopError{cause: context.Cause(ctx)}
 		}
 	}
 	defer close(j.ready)

@@ -1,0 +1,114 @@
+package pipeline_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/millrace/millrace/pipeline"
+)
+
+// The records of the benchmarks: three and seven words.
+type small struct{ a, b, c int64 }
+
+type medium struct{ a, b, c, d, e, f, g int64 }
+
+// emit writes n records in whole batches.
+func emit[T any](n int) pipeline.SourceFunc[T] {
+	return func(_ context.Context, out *pipeline.Writer[T]) error {
+		for n > 0 {
+			b := out.NewBatch()
+			b = b[:min(cap(b), n)]
+			n -= len(b)
+			if err := out.WriteBatch(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// swallow reads whole batches.
+func swallow[T any]() pipeline.SinkFunc[T] {
+	return func(_ context.Context, in *pipeline.Reader[T]) error {
+		for b, err := range in.Batches() {
+			if err != nil {
+				return err
+			}
+			in.Recycle(b)
+		}
+		return nil
+	}
+}
+
+// touch changes each record in place and passes the batch on, as built-in stages do.
+func touch[T any](f func(*T)) pipeline.TransformFunc[T, T] {
+	return func(_ context.Context, in *pipeline.Reader[T], out *pipeline.Writer[T]) error {
+		for b, err := range in.Batches() {
+			if err != nil {
+				return err
+			}
+			for i := range b {
+				f(&b[i])
+			}
+			if err := out.WriteBatch(b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// oneByOne is the stage a user writes first: All and Write.
+type oneByOne struct{}
+
+func (oneByOne) Transform(_ context.Context, in *pipeline.Reader[medium], out *pipeline.Writer[medium]) error {
+	for r, err := range in.All() {
+		if err != nil {
+			return err
+		}
+		r.a++
+		if err := out.Write(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func runStage[T any](b *testing.B, stages ...pipeline.Transform[T, T]) {
+	b.Helper()
+	p := pipeline.New("bench", pipeline.Options{})
+	s := pipeline.From(p, "emit", emit[T](b.N))
+	for i, t := range stages {
+		s = pipeline.Via(s, string(rune('a'+i)), t)
+	}
+	pipeline.To(s, "swallow", swallow[T]())
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := p.Run(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/record")
+}
+
+// BenchmarkRunner measures what a stage costs by its presence: the hop to it and its
+// call. One op is one record; the rows with a stage less the row without are the
+// stage's own cost.
+func BenchmarkRunner(b *testing.B) {
+	b.Run("24 bytes/no stage", func(b *testing.B) { runStage[small](b) })
+	b.Run("24 bytes/Batches", func(b *testing.B) { runStage[small](b, touch(func(r *small) { r.a++ })) })
+	b.Run("56 bytes/no stage", func(b *testing.B) { runStage[medium](b) })
+	b.Run("56 bytes/Batches", func(b *testing.B) { runStage[medium](b, touch(func(r *medium) { r.a++ })) })
+	b.Run("56 bytes/All and Write", func(b *testing.B) { runStage[medium](b, oneByOne{}) })
+}
+
+// BenchmarkSmallRuns is the cost of a whole run of three stages and one record.
+func BenchmarkSmallRuns(b *testing.B) {
+	p := pipeline.New("small", pipeline.Options{})
+	pipeline.To(pipeline.Via(pipeline.From(p, "emit", emit[small](1)), "touch", touch(func(r *small) { r.a++ })), "swallow", swallow[small]())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
