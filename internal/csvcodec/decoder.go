@@ -79,16 +79,18 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 			return e
 		}
 	}
+	if rec.escapes {
+		for i := range p.ops {
+			if e := p.set(rec, &p.ops[i], base); e != nil {
+				return e
+			}
+		}
+		return nil
+	}
 	data := rec.data
 	for i := range p.ops {
 		o := &p.ops[i]
 		sp := rec.spans[o.col]
-		if sp.escaped() {
-			if e := p.set(rec, o, sp, base); e != nil {
-				return e
-			}
-			continue
-		}
 		lo, hi := sp.lo(), sp.hi()
 		// off is the offset of a field of the struct at base, and kind tells its
 		// type, so this and what is stored stay inside the struct.
@@ -102,9 +104,11 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 				}
 			}
 		case kindFloat64:
-			if v, ok := parseFloat64(data, lo, hi); ok {
-				*(*float64)(dst) = v
-				continue
+			if n := uint(hi - lo); n-1 < 8 {
+				if v, ok := shortFloat(load8(data, lo), n); ok {
+					*(*float64)(dst) = v
+					continue
+				}
 			}
 		case kindString:
 			if s, f := p.text(o.intern, data, lo, hi); f == nil {
@@ -119,7 +123,7 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 				}
 			}
 		}
-		if e := p.set(rec, o, sp, base); e != nil {
+		if e := p.set(rec, o, base); e != nil {
 			return e
 		}
 	}
@@ -127,7 +131,8 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 }
 
 // set converts one field by all the rules.
-func (p *plan) set(rec *Record, o *op, sp span, base unsafe.Pointer) *Error {
+func (p *plan) set(rec *Record, o *op, base unsafe.Pointer) *Error {
+	sp := rec.spans[o.col]
 	data, lo, hi := rec.locate(sp)
 	dst := unsafe.Add(base, o.off) // as in decode
 	if o.fast == 0 {

@@ -20,53 +20,44 @@ func parseFloat64(data []byte, lo, hi int) (v float64, ok bool) {
 	if negative {
 		lo++
 	}
-	n := hi - lo
-	var whole uint64
-	var places int
-	switch {
+	switch n := hi - lo; {
 	case n <= 0:
 		return 0, false
 	case n <= 8:
-		whole, places, ok = shortDecimal(load8(data, lo), n)
+		v, ok = shortFloat(load8(data, lo), uint(n))
 	default:
-		whole, places, ok = longDecimal(data[lo:hi])
+		whole, places, good := longDecimal(data[lo:hi])
+		v, ok = float64(whole)/exactPow10[places], good
 	}
-	if !ok {
-		return 0, false
-	}
-	v = float64(whole) / exactPow10[places]
 	if negative {
 		v = -v
 	}
-	return v, true
+	return v, ok
 }
 
-// shortDecimal reads the first n bytes of x, 1 to 8: digits with at most one point.
-func shortDecimal(x uint64, n int) (whole uint64, places int, ok bool) {
+// shortFloat reads the first n bytes of x, 1 to 8: digits with at most one point.
+func shortFloat(x uint64, n uint) (v float64, ok bool) {
 	const (
 		zeros  = '0' * loBits
 		points = '.' * loBits
 	)
-	shift := uint(64-8*n) & 63
+	shift := (64 - 8*n) & 63
 	x = x<<shift | zeros&(1<<shift-1)
 	y := x ^ points
 	// A byte's top bit is set where it is a point. The bytes above the first
 	// point may be wrong, which the check of the digits finds.
 	at := (y - loBits) &^ y & hiBits
-	if at != 0 {
-		bit := uint(firstBit(at)) - 7 // the point's lowest bit
-		places = 7 - int(bit/8)
-		if n == 1 {
-			return 0, 0, false // the point alone
-		}
-		// Close the gap: what stands before the point moves up by a byte, and
-		// a zero comes in front.
-		below := x & (1<<bit - 1)
-		above := x &^ (1<<bit - 1) &^ (0xff << bit)
-		x = above | below<<8 | '0'
+	if at == 0 {
+		whole, ok := digits8(x)
+		return float64(whole), ok
 	}
-	whole, ok = digits8(x)
-	return whole, places, ok
+	// Close the gap: what stands before the point moves up by a byte, and a
+	// zero comes in front.
+	bit := uint(firstBit(at)) - 7 // the point's lowest bit
+	below := x & (1<<bit - 1)
+	above := x &^ (1<<bit - 1) &^ (0xff << bit)
+	whole, ok := digits8(above | below<<8 | '0')
+	return float64(whole) / exactPow10[(56-bit)/8&7], ok && n > 1 // not the point alone
 }
 
 // longDecimal reads up to 15 digits with at most one point.

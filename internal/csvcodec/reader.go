@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unsafe"
 )
 
 // ReadOptions say how an input is read into structs.
@@ -70,13 +71,17 @@ func (r *Reader[T]) Read(dst *T) error {
 // read. When that is fewer than len(dst) the error says why, as for
 // Read: after an [*Error] the first n records are good and the next call goes on behind the bad one.
 func (r *Reader[T]) ReadBatch(dst []T) (n int, err error) {
+	p := r.decode.plan
 	for n < len(dst) {
 		rec, err := r.scan.Next()
 		if err != nil {
 			return n, r.named(err)
 		}
-		if err := r.decode.Decode(rec, &dst[n]); err != nil {
-			return n, err
+		if !p.filled {
+			clear(dst[n : n+1])
+		}
+		if e := p.decode(rec, unsafe.Pointer(&dst[n])); e != nil {
+			return n, e
 		}
 		n++
 	}

@@ -59,7 +59,11 @@ func (p *plan) text(t *internTable, data []byte, lo, hi int) (string, *fault) {
 				tail = load8(data, hi-8)
 			}
 			h := (head ^ bits.RotateLeft64(tail, 29) + uint64(n)) * 0x9e3779b97f4a7c15
-			e := &t.entries[h>>(64-t.bits)&uint64(len(t.entries)-1)]
+			set := &t.sets[h>>t.shift&uint64(len(t.sets)-1)]
+			e := &set[0]
+			if e.head != head || e.tail != tail {
+				e = &set[1]
+			}
 			// Up to 16 bytes, head and tail are the whole value.
 			if e.head == head && e.tail == tail && uint(len(e.s)) == n && (n <= 16 || e.s == string(data[lo:hi])) {
 				t.hits++
@@ -70,8 +74,10 @@ func (p *plan) text(t *internTable, data []byte, lo, hi int) (string, *fault) {
 					return "", f
 				}
 			}
-			*e = internEntry{t.clone(data, lo, hi), head, tail}
-			return e.s, nil
+			v := t.clone(data, lo, hi)
+			set[1] = set[0]
+			set[0] = internEntry{v, head, tail}
+			return v, nil
 		}
 	}
 	if !p.opts.AllowInvalidText {
@@ -127,9 +133,9 @@ func checkText(data []byte, lo, hi int) *fault {
 // than half of the values are found it grows, and when that does not help it
 // rests, and tries again later.
 type internTable struct {
-	entries []internEntry // 1<<bits
-	bits    uint
-	left    int // values until the next judgement
+	sets    [][2]internEntry // a power of two of them; of two entries the newer one is first
+	shift   uint             // of the hash, to the number of a set
+	left    int              // values until the next judgement
 	hits    int
 	resting bool
 	// arena holds the remembered strings alone. Strings of one block at a time
@@ -143,9 +149,9 @@ type internEntry struct {
 }
 
 const (
-	internBits   = 8  // 256 values at first,
-	internBitMax = 11 // 2,048 at most
-	internMax    = 64 // bytes of the longest value remembered
+	internSets   = 128  // of two values, at first;
+	internGrown  = 1024 // later
+	internMax    = 64   // bytes of the longest value remembered
 	internWindow = 2048
 	internRest   = 32 * internWindow
 )
@@ -155,7 +161,7 @@ func (t *internTable) clone(data []byte, lo, hi int) string {
 	before := t.arena.generation
 	s := t.arena.clone(data, lo, hi)
 	if t.arena.generation != before {
-		clear(t.entries)
+		clear(t.sets)
 	}
 	return s
 }
@@ -164,20 +170,20 @@ func (t *internTable) clone(data []byte, lo, hi int) string {
 func (t *internTable) judge() {
 	t.left = internWindow - 1
 	switch {
-	case t.entries == nil:
-		t.resize(internBits)
+	case t.sets == nil:
+		t.resize(internSets)
 	case t.resting:
 		t.resting = false
 	case t.hits >= internWindow/2:
-	case t.bits < internBitMax:
-		t.resize(internBitMax)
+	case len(t.sets) < internGrown:
+		t.resize(internGrown)
 	default:
 		t.resting, t.left = true, internRest-1
-		clear(t.entries)
+		clear(t.sets)
 	}
 	t.hits = 0
 }
 
-func (t *internTable) resize(n uint) {
-	t.bits, t.entries = n, make([]internEntry, 1<<n)
+func (t *internTable) resize(n int) {
+	t.sets, t.shift = make([][2]internEntry, n), uint(64-bits.TrailingZeros(uint(n)))
 }
