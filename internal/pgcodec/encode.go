@@ -30,10 +30,9 @@ func (c *compiler) encoder(t reflect.Type, w *wireType) (encodeFunc, string) {
 	if f := c.compiledEncoder(t, w); f != nil {
 		return f, ""
 	}
-	if w.kind == kindArray && t.Kind() == reflect.Slice {
-		if _, ok := c.m.TypeForOID(w.oid); !ok {
-			return nil, "" // pgx would take the slice for an array of another type
-		}
+	if _, known := c.m.TypeForOID(w.oid); !known && t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8 {
+		// pgx would send the slice as an array of another type.
+		return nil, "whose element type is not known: load it into the type map, or set ElemOID"
 	}
 	return c.pgxEncoder(t, w), ""
 }
