@@ -33,6 +33,10 @@ type host struct {
 	sockets    []string // where a Docker daemon may listen when DOCKER_HOST is not set
 	repository string   // where server binaries are downloaded; "" is the default of embedded-postgres
 	cacheDir   string   // where downloads are kept; "" if there is no such place
+
+	// pullTimeout bounds the pull of an image, and pullSilence how long the
+	// daemon may say nothing, as it does where no registry can be reached.
+	pullTimeout, pullSilence time.Duration
 }
 
 func thisHost() host {
@@ -41,6 +45,9 @@ func thisHost() host {
 		lookPath: exec.LookPath,
 		folders:  binaryFolders,
 		sockets:  []string{"/var/run/docker.sock"},
+
+		pullTimeout: 60 * time.Second,
+		pullSilence: 20 * time.Second,
 	}
 	if run := os.Getenv("XDG_RUNTIME_DIR"); run != "" {
 		h.sockets = append(h.sockets, filepath.Join(run, "docker.sock"))

@@ -9,10 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -251,60 +249,4 @@ func (c *cluster) close() error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-}
-
-// postmaster is a running server process.
-type postmaster struct {
-	pid  int
-	done chan struct{} // closed when it has ended
-	err  error         // how, once done is closed
-}
-
-var launcher = sync.OnceValue(func() chan func() {
-	work := make(chan func())
-	go func() {
-		runtime.LockOSThread() // and never unlocked: this thread outlives its children
-		for f := range work {
-			f()
-		}
-	}()
-	return work
-})
-
-// launch starts the command from a thread that ends with this process only,
-// which withParent needs.
-func launch(cmd *exec.Cmd) (*postmaster, error) {
-	started := make(chan error)
-	launcher() <- func() { started <- cmd.Start() }
-	if err := <-started; err != nil {
-		return nil, err
-	}
-	p := &postmaster{pid: cmd.Process.Pid, done: make(chan struct{})}
-	go func() {
-		p.err = cmd.Wait()
-		if p.err == nil {
-			p.err = errors.New("without an error")
-		}
-		close(p.done)
-	}()
-	return p, nil
-}
-
-// childrenOf lists the processes whose parent is pid.
-func childrenOf(ctx context.Context, pid int) ([]int, error) {
-	if runtime.GOOS == "windows" {
-		return nil, nil // they end by themselves when the postmaster has
-	}
-	out, err := output(exec.CommandContext(ctx, "ps", "-A", "-o", "pid=,ppid="))
-	if err != nil {
-		return nil, err
-	}
-	var children []int
-	for line := range strings.Lines(out) {
-		var child, parent int
-		if _, err := fmt.Sscan(line, &child, &parent); err == nil && parent == pid {
-			children = append(children, child)
-		}
-	}
-	return children, nil
 }

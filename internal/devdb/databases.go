@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -95,33 +96,39 @@ func serverVersion(ctx context.Context, conn *pgx.Conn) (version string, err err
 	return version, nil
 }
 
-// awaitServer connects until a connection succeeds on one of the addresses, the
-// server died, or time is up. It returns the address and the server's version.
+// awaitServer connects until a connection succeeds, the server died, or time is
+// up. It returns the address that served, and the server's version. The second
+// address and those after it are for when nothing listens on the first.
 func awaitServer(ctx context.Context, urls []string, died func() error) (string, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	var last error
 	for {
-		for _, u := range urls {
-			version, err := greet(ctx, u)
-			if err == nil {
-				return u, version, nil
-			}
-			if ctx.Err() == nil || last == nil {
-				last = err
+		version, err := greet(ctx, urls[0], 5*time.Second)
+		if err == nil {
+			return urls[0], version, nil
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			for _, u := range urls[1:] {
+				if version, err := greet(ctx, u, time.Second); err == nil {
+					// Both may have come up since.
+					if v, err := greet(ctx, urls[0], time.Second); err == nil {
+						return urls[0], v, nil
+					}
+					return u, version, nil
+				}
 			}
 		}
-		if err := died(); err != nil {
-			return "", "", err
+		if dead := died(); dead != nil {
+			return "", "", dead
 		}
-		if err := pause(ctx, 25*time.Millisecond); err != nil {
-			return "", "", fmt.Errorf("it does not accept connections: %w (%w)", last, err)
+		if late := pause(ctx, 25*time.Millisecond); late != nil {
+			return "", "", fmt.Errorf("it does not accept connections: %w (%w)", err, late)
 		}
 	}
 }
 
-func greet(ctx context.Context, url string) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+func greet(ctx context.Context, url string, patience time.Duration) (version string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

@@ -48,6 +48,7 @@ type Server struct {
 	keeper *keeperConn
 	url    string
 	how    string
+	pid    int // of the keeper
 
 	closing sync.Once
 	closed  error
@@ -78,7 +79,7 @@ var errLeaving = errors.New("devdb: the keeper is ending")
 
 func start(ctx context.Context, w want, log io.Writer, connect func(context.Context) (*keeperConn, error)) (*Server, error) {
 	began := time.Now()
-	for {
+	for lost := 0; ; {
 		k, err := connect(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("devdb: %w", err)
@@ -89,10 +90,12 @@ func start(ctx context.Context, w want, log io.Writer, connect func(context.Cont
 			if log != nil {
 				fmt.Fprintf(log, "database: %s\n", how)
 			}
-			return &Server{keeper: k, url: answer.URL, how: how}, nil
+			return &Server{keeper: k, url: answer.URL, how: how, pid: answer.Keeper}, nil
 		}
 		k.close()
-		if !errors.Is(err, errLeaving) || ctx.Err() != nil {
+		if errors.Is(err, errKeeperLost) && lost < 3 {
+			lost++ // not for ever: it might be a keeper that cannot live
+		} else if !errors.Is(err, errLeaving) {
 			return nil, err
 		}
 		// The keeper's last user left as we came. Its successor is ours to start.

@@ -20,16 +20,14 @@ import (
 const (
 	defaultImage = "postgres:13"
 
-	// pullTimeout bounds a pull, and pullSilence how long the daemon may say
-	// nothing, as it does where no registry can be reached.
-	pullTimeout = 60 * time.Second
-	pullSilence = 20 * time.Second
-
 	// pullMemory is how long a pull that failed is not tried again.
 	pullMemory = 10 * time.Minute
 
 	containerPort = "5432/tcp"
 	containerName = "millrace-devdb-"
+
+	// containerLabel holds the process ID of the container's keeper.
+	containerLabel = "com.github.millrace.devdb.keeper"
 )
 
 func (h host) image() string {
@@ -85,9 +83,7 @@ func (h host) dockerPool(ctx context.Context) (*dockertest.Pool, error) {
 	for _, endpoint := range endpoints {
 		pool, err := dockertest.NewPool(endpoint)
 		if err == nil {
-			ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-			err = pool.Client.PingWithContext(ctx)
-			cancel()
+			err = ping(ctx, pool)
 		}
 		if err == nil {
 			return pool, nil
@@ -95,6 +91,12 @@ func (h host) dockerPool(ctx context.Context) (*dockertest.Pool, error) {
 		errs = append(errs, fmt.Errorf("the daemon does not answer: %w", err))
 	}
 	return nil, errors.Join(errs...)
+}
+
+func ping(ctx context.Context, pool *dockertest.Pool) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return pool.Client.PingWithContext(ctx)
 }
 
 // splitImage takes "repository:tag" apart such that dockertest, which joins
@@ -121,13 +123,13 @@ func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository
 	if info, err := os.Stat(memory); err == nil && time.Since(info.ModTime()) < pullMemory {
 		return fmt.Errorf("image %s is not there, and could not be pulled %s ago", image, time.Since(info.ModTime()).Round(time.Second))
 	}
-	bounded, cancel := context.WithTimeout(ctx, pullTimeout)
+	bounded, cancel := context.WithTimeout(ctx, h.pullTimeout)
 	defer cancel()
 	err = pool.Client.PullImage(docker.PullImageOptions{
 		Repository:        repository,
 		Tag:               tag,
 		OutputStream:      io.Discard,
-		InactivityTimeout: pullSilence,
+		InactivityTimeout: h.pullSilence,
 		Context:           bounded,
 	}, docker.AuthConfiguration{})
 	if err == nil {
@@ -182,7 +184,7 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 		},
 		ExposedPorts: []string{containerPort},
 		PortBindings: map[docker.Port][]docker.PortBinding{containerPort: {{HostIP: bind, HostPort: port}}},
-		Labels:       map[string]string{"com.github.millrace.devdb": "a private database; it goes with its user"},
+		Labels:       map[string]string{containerLabel: strconv.Itoa(os.Getpid())},
 	}, func(hc *docker.HostConfig) {
 		hc.PublishAllPorts = false
 		hc.AutoRemove = !w.Durable // a durable one is to be there after its kill
@@ -190,6 +192,9 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
+	}
+	if err := c.setGuard(); err != nil {
+		return err
 	}
 	c.urls = []string{c.address(net.JoinHostPort(host, resource.GetPort(containerPort)))}
 	if n := resource.Container.NetworkSettings; n != nil && n.IPAddress != "" {
@@ -225,7 +230,7 @@ func (c *container) address(hostPort string) string {
 	return u.String()
 }
 
-// await waits for the server and sets the guard.
+// await waits for the server.
 func (c *container) await(ctx context.Context) error {
 	reached, version, err := awaitServer(ctx, c.urls, func() error {
 		info, err := c.pool.Client.InspectContainer(c.name)
@@ -241,18 +246,19 @@ func (c *container) await(ctx context.Context) error {
 		return err
 	}
 	c.url, c.version, c.urls = reached, version, []string{reached}
-	return c.setGuard()
+	return nil
 }
 
 // setGuard starts a process in the container that reads from this one. If this
 // process is killed, the daemon sees the connection end, the guard its input,
-// and the server gets the signal for an immediate stop. dockertest's Expire is
+// and the server gets the signal for an immediate stop: again and again, since
+// a server that is still being prepared does not heed it. dockertest's Expire is
 // not used: it asks the daemon to stop the container after a fixed time, which
 // takes a connection too and would cut a long session short.
 func (c *container) setGuard() error {
 	exec, err := c.pool.Client.CreateExec(docker.CreateExecOptions{
 		Container:   c.name,
-		Cmd:         []string{"sh", "-c", "cat >/dev/null; kill -QUIT 1"},
+		Cmd:         []string{"sh", "-c", "cat >/dev/null; while kill -QUIT 1; do sleep 1; done"},
 		AttachStdin: true,
 	})
 	if err != nil {
@@ -293,6 +299,9 @@ func (c *container) end(ctx context.Context, signal docker.Signal) error {
 func (c *container) restart(ctx context.Context) error {
 	if err := c.pool.Client.StartContainerWithContext(c.name, nil, ctx); err != nil {
 		return fmt.Errorf("devdb: restart the container: %w", err)
+	}
+	if err := c.setGuard(); err != nil {
+		return err
 	}
 	return c.await(ctx)
 }

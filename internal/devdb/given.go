@@ -17,13 +17,11 @@ type given struct {
 }
 
 func connectGiven(ctx context.Context, url string) (backend, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
 	config, err := pgx.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("devdb: DATABASE_URL: %w", err) // pgx hides the password
 	}
-	version, err := greet(ctx, url)
+	version, err := greet(ctx, url, 15*time.Second)
 	if err != nil {
 		return nil, fmt.Errorf("devdb: DATABASE_URL: %w", err)
 	}

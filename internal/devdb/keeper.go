@@ -28,6 +28,9 @@ func init() {
 	}
 }
 
+// keeperReady is the line a keeper prints when it can be reached.
+const keeperReady = "millrace-devdb is listening"
+
 // keeperPatience is how long a keeper waits for its first user, and for its
 // users to leave after it was asked to end.
 const keeperPatience = 10 * time.Second
@@ -43,16 +46,18 @@ func keeperMain(socket string) int {
 		fmt.Println(err)
 		return 1
 	}
-	fmt.Println("listening")
+	fmt.Println(keeperReady)
 	_ = os.Stdout.Close()
 
-	k := newKeeper(thisHost())
-	go k.accept(l)
+	// The context lives as long as there are users.
+	ctx, end := context.WithCancel(context.Background())
+	k := newKeeper(thisHost(), end)
+	go k.accept(ctx, l)
 	go func() {
 		<-asked
-		time.AfterFunc(keeperPatience, k.end)
+		time.AfterFunc(keeperPatience, end)
 	}()
-	k.wait()
+	k.wait(ctx)
 
 	// From here on nobody can join: they find no socket, or no listener.
 	lock, err := lockShared(socket)
@@ -70,17 +75,17 @@ func keeperMain(socket string) int {
 
 // keeper owns one server on behalf of its users.
 type keeper struct {
-	host   host
-	ctx    context.Context // lives as long as there are users
-	cancel context.CancelFunc
+	host host
+	end  context.CancelFunc
 
 	mu      sync.Mutex
 	users   int
 	closing bool
 	waiting []*session // who said goodbye and is to hear when all is gone
-	trouble error   // what went wrong at the end
+	trouble error      // what went wrong at the end
 
 	starting sync.Once
+	want     want          // of the first who asked
 	started  chan struct{} // closed when backend and err are set
 	server   backend
 	err      error
@@ -88,9 +93,8 @@ type keeper struct {
 	using sync.Mutex // held while server is used
 }
 
-func newKeeper(h host) *keeper {
-	ctx, cancel := context.WithCancel(context.Background())
-	return &keeper{host: h, ctx: ctx, cancel: cancel, started: make(chan struct{})}
+func newKeeper(h host, end context.CancelFunc) *keeper {
+	return &keeper{host: h, end: end, started: make(chan struct{})}
 }
 
 // session is one user: a connection, and the databases that go with it.
@@ -99,7 +103,7 @@ type session struct {
 	databases map[string]bool
 }
 
-func (k *keeper) accept(l net.Listener) {
+func (k *keeper) accept(ctx context.Context, l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
@@ -116,15 +120,15 @@ func (k *keeper) accept(l net.Listener) {
 			_ = conn.Close()
 			continue
 		}
-		go k.serve(&session{conn: conn, databases: make(map[string]bool)})
+		go k.serve(ctx, &session{conn: conn, databases: make(map[string]bool)})
 	}
 }
 
 // serve answers one user's requests. They are read ahead of their turn, so that
 // the end of a user who waits for an answer is noticed.
-func (k *keeper) serve(u *session) {
+func (k *keeper) serve(all context.Context, u *session) {
 	requests := make(chan request, 1)
-	ctx, cancel := context.WithCancel(k.ctx)
+	ctx, cancel := context.WithCancel(all)
 	defer cancel()
 	go func() {
 		defer close(requests)
@@ -150,6 +154,12 @@ func (k *keeper) serve(u *session) {
 			polite = true
 			break
 		}
+		if req.Op == opStart {
+			k.starting.Do(func() {
+				k.want = *req.Want
+				go k.start(all) // not this user's context: others may wait for the same server
+			})
+		}
 		a, err := k.handle(ctx, u, req)
 		if err != nil {
 			a = fail(err)
@@ -165,12 +175,6 @@ func (k *keeper) serve(u *session) {
 }
 
 func (k *keeper) handle(ctx context.Context, u *session, req request) (answer, error) {
-	if req.Op == opStart {
-		k.starting.Do(func() {
-			// Not this user's context: others may wait for the same server.
-			go k.start(*req.Want)
-		})
-	}
 	select {
 	case <-k.started:
 	case <-ctx.Done():
@@ -184,8 +188,14 @@ func (k *keeper) handle(ctx context.Context, u *session, req request) (answer, e
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	switch req.Op {
+	case opKill, opStop, opRestart:
+		if !k.want.Durable {
+			return answer{}, fmt.Errorf("devdb: %s: this server is not one that was started as durable", req.Op)
+		}
+	}
+	switch req.Op {
 	case opStart:
-		return answer{URL: k.server.adminURL(), How: k.server.how()}, nil
+		return answer{URL: k.server.adminURL(), How: k.server.how(), Keeper: os.Getpid()}, nil
 	case opCreate:
 		return k.create(ctx, u, req.Name)
 	case opDrop:
@@ -200,8 +210,8 @@ func (k *keeper) handle(ctx context.Context, u *session, req request) (answer, e
 	return answer{}, fmt.Errorf("devdb: unknown request %q", req.Op)
 }
 
-func (k *keeper) start(w want) {
-	k.server, k.err = k.host.choose(k.ctx, w)
+func (k *keeper) start(ctx context.Context) {
+	k.server, k.err = k.host.choose(ctx, k.want)
 	close(k.started)
 }
 
@@ -280,10 +290,8 @@ func (k *keeper) dropAll(u *session, last bool) error {
 	return errors.Join(errs...)
 }
 
-func (k *keeper) end() { k.cancel() }
-
 // wait returns when the last user has left, or none came, or it was asked to end.
-func (k *keeper) wait() {
+func (k *keeper) wait(ctx context.Context) {
 	timer := time.AfterFunc(keeperPatience, func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -293,7 +301,7 @@ func (k *keeper) wait() {
 		}
 	})
 	defer timer.Stop()
-	<-k.ctx.Done()
+	<-ctx.Done()
 	k.mu.Lock()
 	k.closing = true
 	k.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 const protocolVersion = 1
 
 const (
-	opStart   = "start"   // Want -> URL, How
+	opStart   = "start"   // Want -> URL, How, Keeper
 	opCreate  = "create"  // Name of a template, or "" -> Name, URL
 	opDrop    = "drop"    // Name
 	opKill    = "kill"    //
@@ -39,12 +39,13 @@ type request struct {
 }
 
 type answer struct {
-	URL   string    `json:",omitempty"`
-	How   string    `json:",omitempty"`
-	Name  string    `json:",omitempty"`
-	Error string    `json:",omitempty"`
-	Tried []attempt `json:",omitempty"` // with Error: no way served
-	Gone  bool      `json:",omitempty"` // the keeper is ending
+	URL    string    `json:",omitempty"`
+	How    string    `json:",omitempty"`
+	Name   string    `json:",omitempty"`
+	Keeper int       `json:",omitempty"` // process ID
+	Error  string    `json:",omitempty"`
+	Tried  []attempt `json:",omitempty"` // with Error: no way served
+	Gone   bool      `json:",omitempty"` // the keeper is ending
 }
 
 // fail turns an error into an answer, keeping what the other end can use.
@@ -67,6 +68,9 @@ func (a answer) err() error {
 	}
 	return nil
 }
+
+// errKeeperLost says that a connection to a keeper ended without an answer.
+var errKeeperLost = errors.New("its keeper is gone")
 
 // keeperConn is a user's end of the connection. It needs no goroutine.
 type keeperConn struct {
@@ -108,10 +112,7 @@ func (k *keeperConn) call(ctx context.Context, req request) (answer, error) {
 	if err != nil {
 		cause := context.Cause(ctx)
 		if cause == nil {
-			cause = errLeaving
-			if req.Op != opStart {
-				cause = fmt.Errorf("its keeper is gone: %w", err)
-			}
+			cause = fmt.Errorf("%w: %w", errKeeperLost, err)
 		}
 		k.broken = fmt.Errorf("devdb: %s: %w", req.Op, cause)
 		return answer{}, k.broken

@@ -37,16 +37,26 @@ func connectPrivate(ctx context.Context) (*keeperConn, error) {
 // connectShared joins the keeper that processes of this user share, or starts
 // it. Where there is no way to share, the keeper is private.
 func connectShared(ctx context.Context) (*keeperConn, error) {
-	socket, err := sharedSocket()
-	if err != nil {
-		return connectPrivate(ctx)
+	for range 5 {
+		socket, err := sharedSocket()
+		if err != nil {
+			break
+		}
+		lock, err := lockShared(socket)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // a keeper that ended removed the folder meanwhile
+		}
+		if err != nil {
+			break
+		}
+		return joinShared(ctx, socket, lock)
 	}
-	// The lock is held until the keeper is reached, so that two who find none
-	// do not both start one, and by a keeper that gives up its socket.
-	lock, err := lockShared(socket)
-	if err != nil {
-		return connectPrivate(ctx)
-	}
+	return connectPrivate(ctx)
+}
+
+// joinShared holds the lock until the keeper is reached, so that two who find
+// none do not both start one. A keeper takes it to give up its socket.
+func joinShared(ctx context.Context, socket string, lock *sharedLock) (*keeperConn, error) {
 	defer lock.release()
 	if k, err := dialKeeper(ctx, socket); err == nil {
 		lock.keep = true
@@ -115,14 +125,11 @@ func spawnKeeper(ctx context.Context, socket string) (*keeperConn, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = read.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	line, err := bufio.NewReader(read).ReadString('\n')
-	if line != "listening\n" {
+	if err := awaitKeeper(read); err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
-		} else if err == nil || errors.Is(err, io.EOF) {
-			err = errors.New("it ended: " + strings.TrimSpace(line))
 		}
 		return nil, fmt.Errorf("start the keeper: %w", err)
 	}
@@ -130,4 +137,21 @@ func spawnKeeper(ctx context.Context, socket string) (*keeperConn, error) {
 	// add the server's memory to what the system reports for this process.
 	_ = cmd.Process.Release()
 	return dialKeeper(ctx, socket)
+}
+
+// awaitKeeper reads what a new keeper prints until it is ready. Other packages
+// of the same program may print from their init functions.
+func awaitKeeper(r io.Reader) error {
+	var said []string
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		if lines.Text() == keeperReady {
+			return nil
+		}
+		said = append(said, lines.Text())
+	}
+	if err := lines.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("it ended: %s", lastLines(strings.Join(said, "\n"), 6))
 }

@@ -63,20 +63,20 @@ func Test(t TB) *pgxpool.Pool {
 	if err != nil {
 		t.Fatalf("devdb: %v", err)
 	}
-	t.Cleanup(func() { closePool(t, pool) })
+	t.Cleanup(func() { closePool(t, pool, 10*time.Second) })
 	return pool
 }
 
 // closePool closes the pool, which waits for the connections that are in use:
 // not for ever, since a test that forgot one should fail rather than hang.
-func closePool(t TB, pool *pgxpool.Pool) {
+func closePool(t TB, pool *pgxpool.Pool, patience time.Duration) {
 	t.Helper()
 	closed := make(chan struct{})
 	go func() {
 		pool.Close()
 		close(closed)
 	}()
-	timer := time.NewTimer(10 * time.Second)
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case <-closed:

@@ -1,0 +1,265 @@
+package devdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// bareHost is a machine with nothing on it and no way out.
+func bareHost(t *testing.T) host {
+	t.Helper()
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host{
+		getenv:      func(string) string { return "" },
+		lookPath:    func(string) (string, error) { return "", os.ErrNotExist },
+		folders:     []string{"/nonexistent/postgresql/*/bin"},
+		sockets:     []string{"/nonexistent/docker.sock"},
+		repository:  fmt.Sprintf("http://127.0.0.1:%d", port),
+		cacheDir:    filepath.Join(passableDir(t), "cache"),
+		pullTimeout: 200 * time.Millisecond,
+		pullSilence: 100 * time.Millisecond,
+	}
+}
+
+func TestNothingServes(t *testing.T) {
+	tests := []struct {
+		name string
+		want want
+		ways []string
+	}{
+		{"tests", want{Purpose: ForTests}, []string{"DATABASE_URL", "Docker, image postgres:13", "installed server binaries", "downloaded server binaries"}},
+		{"examples", want{Purpose: ForExamples}, []string{"DATABASE_URL", "installed server binaries", "Docker, image postgres:13", "downloaded server binaries"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := bareHost(t).choose(t.Context(), tt.want)
+			none, ok := errors.AsType[*NoServerError](err)
+			if !ok {
+				t.Fatalf("got %v", err)
+			}
+			var tried []string
+			for _, a := range none.Tried {
+				tried = append(tried, a.Way)
+			}
+			if got, want := strings.Join(tried, "; "), strings.Join(tt.ways, "; "); got != want {
+				t.Errorf("tried %s, want %s", got, want)
+			}
+			for _, part := range []string{
+				"no Postgres was found and none could be started",
+				"DATABASE_URL: not set",
+				"no daemon: none of /nonexistent/docker.sock is there",
+				"none in PATH, in the folder that pg_config names, or in /nonexistent/postgresql/*/bin",
+				"download: ", "connection refused",
+				"set DATABASE_URL to a Postgres 13 or newer, or start Docker, or install the server: ",
+			} {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the error lacks %q:\n%v", part, err)
+				}
+			}
+			// It survives the way from the keeper to its user.
+			if far := fail(err).err(); far.Error() != err.Error() || !errors.As(far, &none) {
+				t.Errorf("it arrives as %v", far)
+			}
+		})
+	}
+}
+
+func TestTheErrorSaysWhatToInstall(t *testing.T) {
+	for goos, want := range map[string]string{
+		"linux": "apt install postgresql", "darwin": "brew install postgresql", "windows": "winget install", "plan9": "package",
+	} {
+		if got := installHint(goos); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", goos, got)
+		}
+	}
+}
+
+// fakeServer writes programs that say they are a version of the server.
+func fakeServer(t *testing.T, dir, version string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"postgres", "initdb"} {
+		script := "#!/bin/sh\necho '" + name + " (PostgreSQL) " + version + "'\n"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTheNewestInstalledVersionIsFirstAndOldOnesAreLeftOut(t *testing.T) {
+	root := passableDir(t)
+	h := bareHost(t)
+	h.folders = []string{root + "/lib/*/bin"}
+	fakeServer(t, root+"/lib/9.6/bin", "9.6.24")
+	fakeServer(t, root+"/lib/13/bin", "13.23 (Debian 13.23-1)")
+	fakeServer(t, root+"/lib/18/bin", "18beta1")
+	fakeServer(t, root+"/path", "16.1")
+	fakeServer(t, root+"/config", "17.5")
+	fakeServer(t, root+"/lib/odd/bin", "odd")
+	if err := os.MkdirAll(root+"/lib/client/bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := "#!/bin/sh\n[ \"$1\" = --bindir ] && echo '" + root + "/config'\n"
+	if err := os.WriteFile(root+"/path/pg_config", []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.lookPath = func(name string) (string, error) {
+		path := filepath.Join(root, "path", name)
+		_, err := os.Stat(path)
+		return path, err
+	}
+
+	who, err := unprivileged()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, problems := h.installed(t.Context(), who)
+	var got []string
+	for _, b := range found {
+		got = append(got, fmt.Sprintf("%d in %s", b.major, strings.TrimPrefix(b.dir, root)))
+	}
+	want := "18 in /lib/18/bin, 17 in /config, 16 in /path, 13 in /lib/13/bin"
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("found %s, want %s", s, want)
+	}
+	text := errors.Join(problems...).Error()
+	for _, part := range []string{"9.6/bin: is version 9; 13 or newer is needed", `odd/bin: unknown version "postgres (PostgreSQL) odd"`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("the problems lack %q:\n%s", part, text)
+		}
+	}
+
+	// Programs that are no server: each is tried, and the error says so.
+	_, err = h.startInstalled(t.Context(), want13)
+	if err == nil {
+		t.Fatal("a script served")
+	}
+	for _, dir := range []string{"/lib/18/bin", "/config", "/path", "/lib/13/bin"} {
+		if !strings.Contains(err.Error(), dir+": ") {
+			t.Errorf("the error lacks %s:\n%v", dir, err)
+		}
+	}
+}
+
+var want13 = want{Purpose: ForTests}
+
+func TestSplitImage(t *testing.T) {
+	for image, want := range map[string][2]string{
+		"postgres":                  {"postgres", "latest"},
+		"postgres:13":               {"postgres", "13"},
+		"registry:5000/postgres":    {"registry:5000/postgres", "latest"},
+		"registry:5000/postgres:17": {"registry:5000/postgres", "17"},
+		"postgres@sha256:abc":       {"postgres@sha256", "abc"},
+	} {
+		if repository, tag := splitImage(image); repository != want[0] || tag != want[1] {
+			t.Errorf("%s: %s and %s", image, repository, tag)
+		}
+	}
+}
+
+// silentDaemon is a Docker daemon that has no image and reaches no registry.
+func silentDaemon(t *testing.T) (socket string, pulls *atomic.Int32) {
+	t.Helper()
+	pulls = new(atomic.Int32)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
+	mux.HandleFunc("/images/", func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, "/create") {
+			http.Error(w, "no such image", http.StatusNotFound)
+			return
+		}
+		pulls.Add(1)
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	socket = filepath.Join(passableDir(t), "docker.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
+	s.Start()
+	t.Cleanup(s.Close)
+	return socket, pulls
+}
+
+func TestAPullThatHangsIsGivenUpAndNotTriedAgainSoon(t *testing.T) {
+	socket, pulls := silentDaemon(t)
+	h := bareHost(t)
+	h.sockets = []string{socket}
+	began := time.Now()
+	for i, want := range []string{"cannot be pulled", "could not be pulled 0s ago"} {
+		_, err := h.startContainer(t.Context(), want13)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "postgres:13") {
+			t.Errorf("attempt %d: %v", i+1, err)
+		}
+	}
+	if n := pulls.Load(); n != 1 {
+		t.Errorf("%d pulls, want 1", n)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+
+	// After a while it is.
+	long := time.Now().Add(-pullMemory - time.Minute)
+	if err := os.Chtimes(h.pullMemory("postgres:13"), long, long); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := h.startContainer(ctx, want13); err == nil {
+		t.Error("a container without an image")
+	}
+	if n := pulls.Load(); n != 2 {
+		t.Errorf("%d pulls, want 2", n)
+	}
+}
+
+func TestADaemonThatDoesNotSpeakDockerIsNotUsed(t *testing.T) {
+	socket := filepath.Join(passableDir(t), "docker.sock")
+	if err := os.WriteFile(socket, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := bareHost(t)
+	h.sockets = []string{socket}
+	if _, err := h.startContainer(t.Context(), want13); err == nil || !strings.Contains(err.Error(), "the daemon does not answer") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheDownloadFails(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	h := bareHost(t)
+	h.repository = s.URL
+	_, err := h.startDownloaded(t.Context(), want13)
+	if err == nil || !strings.Contains(err.Error(), "download from "+s.URL) || !strings.Contains(err.Error(), "no version found") {
+		t.Errorf("got %v", err)
+	}
+	if err := emptyFolder(h.cacheDir); err != nil {
+		t.Error(err)
+	}
+	h.cacheDir = ""
+	if _, err := h.startDownloaded(t.Context(), want13); err == nil || !strings.Contains(err.Error(), "no cache folder") {
+		t.Errorf("got %v", err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
