@@ -1,0 +1,23 @@
+// Package sources holds the sources of records: CSV files, Postgres, memory.
+//
+//	┌─────────────────┐
+//	│ CSV[T]          │ files, patterns, pipes, packed or not ──┐
+//	│ Postgres[T]     │ a table or a query                    ──┼──▶ Stream[T]
+//	│ Slice[T]        │ what is in memory                     ──┘
+//	└─────────────────┘
+//
+// A source is a struct literal: its zero fields mean what their comments say,
+// building it reads nothing and cannot fail. What is wrong with it, or with what
+// it is to read, is reported when the pipeline is validated, before data moves:
+//
+//	sales := pipeline.From(p, "extract", sources.CSV[Sale]{Path: "sales.csv"})
+//
+// The fields of T are found by struct tags, csv:"name" and db:"name", and T is decoded
+// into directly. Values are checked: what does not fit its field is a reject with
+// its place, never something near it.
+//
+// A source that is read incrementally ([CSV].NewFiles, [Postgres].Cursor) reads in each
+// run what the last committed one has not; it needs [pipeline.Options].State.
+//
+// There is no Func here: [pipeline.SourceFunc] makes a source of a function.
+package sources
