@@ -1,0 +1,73 @@
+package pgunit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ParseTable reads the name of a table as users give it: table or schema.table.
+// Names stand as the catalog has them: letter case counts, and reserved words need
+// no quotes. A part in double quotes may hold dots, and a quote that is doubled.
+func ParseTable(name string) (pgx.Identifier, error) {
+	if name == "" {
+		return nil, errors.New("no table is named")
+	}
+	if strings.ContainsRune(name, 0) {
+		return nil, fmt.Errorf("table %q: a name cannot hold a NUL", name)
+	}
+	var id pgx.Identifier
+	for rest := name; ; {
+		part, after, err := tablePart(rest)
+		if err != nil {
+			return nil, fmt.Errorf("table %q: %w", name, err)
+		}
+		id = append(id, part)
+		if after == "" {
+			break
+		}
+		rest = after[1:] // the dot
+	}
+	if len(id) > 2 {
+		return nil, fmt.Errorf("table %q: want table or schema.table; a name that holds a dot needs double quotes", name)
+	}
+	return id, nil
+}
+
+// tablePart takes the first part off; after is empty or begins with a dot.
+func tablePart(s string) (part, after string, err error) {
+	if !strings.HasPrefix(s, `"`) {
+		if i := strings.IndexByte(s, '.'); i >= 0 {
+			part, after = s[:i], s[i:]
+		} else {
+			part = s
+		}
+		if part == "" {
+			return "", "", errors.New("a part of the name is empty")
+		}
+		return part, after, nil
+	}
+	var b strings.Builder
+	for i := 1; i < len(s); i++ {
+		if s[i] != '"' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+1 < len(s) && s[i+1] == '"' {
+			b.WriteByte('"')
+			i++
+			continue
+		}
+		after = s[i+1:]
+		if after != "" && after[0] != '.' {
+			return "", "", errors.New("something follows a closing quote")
+		}
+		if b.Len() == 0 {
+			return "", "", errors.New("a part of the name is empty")
+		}
+		return b.String(), after, nil
+	}
+	return "", "", errors.New("a quote is not closed")
+}

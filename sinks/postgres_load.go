@@ -1,0 +1,230 @@
+package sinks
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/internal/pgcodec"
+	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/pipeline"
+)
+
+// pgLoad is one call of Postgres.Load, from its first batch on. A nil unit stands
+// for one that an earlier attempt has committed: its input is read and dropped.
+type pgLoad[T any] struct {
+	pgTarget
+	in      *pipeline.Reader[T]
+	unit    *pgunit.Unit
+	encoder *pgcodec.Encoder[T]
+	table   pgx.Identifier
+	columns []string
+	copyTo  pgunit.CopyTarget
+	staging *staging // of Upsert
+
+	portion *portion[T]  // where the run bears rejects
+	copying *pgunit.Copy // where it does not
+
+	chunk   []byte
+	rows    int64 // in chunk
+	records int64 // that were encoded
+}
+
+// open joins the run's unit and makes the table ready.
+func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pgTarget) (*pgLoad[T], error) {
+	unit, err := pgunit.Join(ctx, s.Pool)
+	if err != nil {
+		return nil, err
+	}
+	l := &pgLoad[T]{pgTarget: target, in: in}
+	if unit.Done() {
+		pipeline.LoggerFrom(ctx).Info("an earlier attempt has committed this database: the input is read and dropped", "table", s.Table)
+		return l, nil
+	}
+	l.unit = unit
+	turn, err := unit.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = turn.WithLockTimeout(ctx, target.lockTimeout, func() error { return l.ready(ctx, turn) })
+	turn.Release()
+	if err != nil {
+		return nil, l.lockProblem(err)
+	}
+	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns}
+	if l.staging != nil {
+		l.copyTo.Table, l.copyTo.Columns = l.staging.table, append(slices.Clone(l.columns), l.staging.ordinal)
+	}
+	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
+		l.portion = &portion[T]{budget: budget}
+		return l, nil
+	}
+	l.copying = unit.StartCopy(ctx, l.copyTo)
+	l.chunk = l.copying.Buffer()
+	return l, nil
+}
+
+// ready makes the table if need be, plans the encoding, and does what the mode does
+// before the first row.
+func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
+	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		table, err := pgunit.Describe(ctx, conn, l.label, l.id)
+		var missing *pgunit.NoTableError
+		if errors.As(err, &missing) && l.create {
+			if err := l.createTable(ctx, conn, reflect.TypeFor[T]()); err != nil {
+				return err
+			}
+			table, err = pgunit.Describe(ctx, conn, l.label, l.id)
+		}
+		if err != nil {
+			return err
+		}
+		if l.columns, err = encoderColumns[T](l.pgTarget, table, conn); err != nil {
+			return err
+		}
+		if err := l.check(table, l.columns); err != nil {
+			return pipeline.Permanent(err)
+		}
+		if l.encoder, err = pgcodec.NewEncoder[T](table.Columns, conn.TypeMap()); err != nil {
+			return pipeline.Permanent(fmt.Errorf("table %q: %w", l.label, err))
+		}
+		l.table = table.Name
+		if err := l.unit.Use(table.OID, l.label, l.mode == Replace || l.mode == Truncate); err != nil {
+			return err
+		}
+		switch l.mode {
+		case Replace:
+			// Against itself and other writers, not against readers: two runs that
+			// replace the same table must not both insert.
+			if _, err = conn.Exec(ctx, "lock table "+l.table.Sanitize()+" in share row exclusive mode"); err == nil {
+				_, err = conn.Exec(ctx, "delete from "+l.table.Sanitize())
+			}
+		case Truncate:
+			_, err = conn.Exec(ctx, "truncate table "+l.table.Sanitize())
+		case Upsert:
+			l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
+		case Append:
+		}
+		return err
+	})
+}
+
+// add encodes a batch.
+func (l *pgLoad[T]) add(ctx context.Context, batch []T) error {
+	if l.unit == nil {
+		l.in.Recycle(batch)
+		return nil
+	}
+	if l.portion != nil {
+		return l.addPortion(ctx, batch)
+	}
+	for i := range batch {
+		tuple, err := l.append(l.chunk, &batch[i])
+		if err != nil {
+			if err = l.in.Reject(l.refusedRecord(err, &batch[i])); err != nil {
+				return err
+			}
+			continue
+		}
+		l.chunk = tuple
+		l.rows++
+		if len(l.chunk) >= pgunit.ChunkSize {
+			if err := l.pass(ctx); err != nil {
+				return err
+			}
+			l.chunk = l.copying.Buffer()
+		}
+	}
+	l.in.Recycle(batch)
+	return nil
+}
+
+// pass gives the chunk to the COPY.
+func (l *pgLoad[T]) pass(ctx context.Context) error {
+	l.in.AddBytes(int64(len(l.chunk)))
+	chunk, rows := l.chunk, l.rows
+	l.chunk, l.rows = nil, 0
+	return l.copying.Put(ctx, chunk, rows)
+}
+
+// errNullKey says which key is null; the codec has no opinion on that.
+type errNullKey struct{ column string }
+
+func (e *errNullKey) Error() string { return fmt.Sprintf("column %q: %s", e.column, nullKeyReason) }
+
+const nullKeyReason = "a key of an upsert cannot be null"
+
+// append encodes one record.
+func (l *pgLoad[T]) append(dst []byte, record *T) ([]byte, error) {
+	start := len(dst)
+	out, err := l.encoder.Append(dst, record)
+	if err != nil || l.staging == nil {
+		return out, err
+	}
+	if k := firstNull(out[start:], l.staging.keyAt); k >= 0 {
+		return dst, &errNullKey{column: l.columns[k]}
+	}
+	// One value more than the encoder knows of: the record's number.
+	binary.BigEndian.PutUint16(out[start:], uint16(len(l.columns)+1))
+	out = binary.BigEndian.AppendUint32(out, 8)
+	l.records++
+	return binary.BigEndian.AppendUint64(out, uint64(l.records)), nil
+}
+
+// firstNull returns the first of the wanted values (in rising order) of a tuple that
+// is null, or -1.
+func firstNull(tuple []byte, wanted []int) int {
+	at := 2
+	for i, next := 0, 0; next < len(wanted); i++ {
+		size := int32(binary.BigEndian.Uint32(tuple[at:]))
+		at += 4
+		if size > 0 {
+			at += int(size)
+		}
+		if i == wanted[next] {
+			if size < 0 {
+				return i
+			}
+			next++
+		}
+	}
+	return -1
+}
+
+// finish loads what is left; for Upsert it merges too.
+func (l *pgLoad[T]) finish(ctx context.Context) error {
+	if l.unit == nil {
+		return nil
+	}
+	if l.portion != nil {
+		if err := l.flush(ctx, len(l.portion.batches)); err != nil {
+			return err
+		}
+	} else {
+		if err := l.pass(ctx); err != nil {
+			return err
+		}
+		err := l.copying.Close()
+		l.copying = nil
+		if err != nil {
+			return err
+		}
+	}
+	if l.staging == nil {
+		return nil
+	}
+	return l.merge(ctx)
+}
+
+// abort stops the COPY, if there is one.
+func (l *pgLoad[T]) abort(cause error) {
+	if l.copying != nil {
+		l.copying.Abort(cause)
+		l.copying = nil
+	}
+}

@@ -1,0 +1,215 @@
+package sinks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/millrace/millrace/internal/pgcodec"
+	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/pipeline"
+)
+
+// portionSize is the size in bytes at which a portion is loaded.
+const portionSize = 1 << 20
+
+// portion is what is loaded under one savepoint where the run bears rejects.
+type portion[T any] struct {
+	budget  int
+	tuples  []byte
+	ends    []int // of each tuple
+	records []*T  // of each tuple, in batches
+	batches [][]T
+}
+
+// enough tells whether so many rejects break any budget, so that looking for more
+// is in vain.
+func (p *portion[T]) enough(rejects int) bool { return p.budget >= 0 && rejects > p.budget }
+
+// addPortion encodes a batch and loads when there is enough. A record that cannot be
+// encoded is rejected at once.
+func (l *pgLoad[T]) addPortion(ctx context.Context, batch []T) error {
+	p := l.portion
+	p.batches = append(p.batches, batch)
+	for i := range batch {
+		tuples, err := l.append(p.tuples, &batch[i])
+		if err != nil {
+			if err = l.in.Reject(l.refusedRecord(err, &batch[i])); err != nil {
+				return err
+			}
+			continue
+		}
+		p.tuples = tuples
+		p.ends = append(p.ends, len(tuples))
+		p.records = append(p.records, &batch[i])
+		if len(p.tuples) >= portionSize {
+			if err := l.flush(ctx, len(p.batches)-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// flush loads the portion and gives back the first used batches. Rejects are passed
+// on only after the turn was given up: who reads them may be waiting for it.
+func (l *pgLoad[T]) flush(ctx context.Context, used int) error {
+	p := l.portion
+	if len(p.ends) > 0 {
+		l.in.AddBytes(int64(len(p.tuples)))
+		turn, err := l.unit.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		var rejects []pipeline.Reject
+		err = l.loadPart(ctx, turn, 0, len(p.ends), &rejects)
+		turn.Release()
+		if err != nil {
+			return err
+		}
+		if err := l.rejectAll(rejects); err != nil {
+			return err
+		}
+	}
+	for _, b := range p.batches[:used] {
+		l.in.Recycle(b)
+	}
+	p.batches = slices.Delete(p.batches, 0, used)
+	clear(p.records)
+	p.tuples, p.ends, p.records = p.tuples[:0], p.ends[:0], p.records[:0]
+	if cap(p.tuples) > 2*portionSize {
+		p.tuples = nil
+	}
+	return nil
+}
+
+// loadPart loads the rows from, ..., to-1 of the portion. If they are refused it
+// tries smaller parts: first by the row that the server names, otherwise by halves.
+// Rows keep their order, so that of two with the same key the first is loaded.
+func (l *pgLoad[T]) loadPart(ctx context.Context, turn *pgunit.Turn, from, to int, rejects *[]pipeline.Reject) error {
+	for from < to {
+		if l.portion.enough(len(*rejects)) {
+			return nil
+		}
+		start := 0
+		if from > 0 {
+			start = l.portion.ends[from-1]
+		}
+		err := turn.Load(ctx, l.copyTo, l.portion.tuples[start:l.portion.ends[to-1]], int64(to-from))
+		if err == nil {
+			return nil
+		}
+		if !isRowProblem(err) {
+			if ctx.Err() != nil {
+				return err
+			}
+			return fmt.Errorf("table %q: %w", l.label, err)
+		}
+		if to-from == 1 {
+			reject := l.refusedRow(err)
+			if reject.Value == "" {
+				reject.Value = show(l.portion.records[from])
+			}
+			*rejects = append(*rejects, reject)
+			return nil
+		}
+		middle := from + (to-from)/2
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) {
+			// The row that is named is tried alone; the server may have meant another.
+			if line := int(pgunit.CopyLine(refused)); line >= 1 && line <= to-from {
+				if err := l.loadPart(ctx, turn, from, from+line-1, rejects); err != nil {
+					return err
+				}
+				if err := l.loadPart(ctx, turn, from+line-1, from+line, rejects); err != nil {
+					return err
+				}
+				from += line
+				continue
+			}
+		}
+		if err := l.loadPart(ctx, turn, from, middle, rejects); err != nil {
+			return err
+		}
+		from = middle
+	}
+	return nil
+}
+
+func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
+	for _, r := range rejects {
+		if err := l.in.Reject(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusedRecord is the reject for a record that cannot be encoded.
+func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
+	reject := pipeline.Reject{Source: l.label}
+	var value *pgcodec.ValueError
+	var null *errNullKey
+	switch {
+	case errors.As(err, &value):
+		reject.Column, reject.Value, reject.Reason = value.Column, value.Value, value.Reason
+		if plain, err := strconv.Unquote(value.Value); err == nil {
+			reject.Value = plain
+		}
+		if value.Err != nil {
+			reject.Reason += ": " + value.Err.Error()
+		}
+	case errors.As(err, &null):
+		reject.Column, reject.Reason = null.column, nullKeyReason
+	default:
+		reject.Reason = err.Error()
+		reject.Value = show(record)
+	}
+	reject.Value = cut(reject.Value)
+	return reject
+}
+
+// refusedRow is the reject for a row that the server refused. The detail is left out
+// of the reason where it only repeats the row, so that equal reasons count as one.
+func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
+	reject := pipeline.Reject{Source: l.label, Reason: err.Error()}
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		reject.Column, reject.Value = pgunit.Place(refused)
+		reject.Value = cut(reject.Value)
+		reject.Reason = refused.Message
+		if refused.Detail != "" && !strings.HasPrefix(refused.Code, "23") {
+			reject.Reason += ": " + refused.Detail
+		}
+	}
+	return reject
+}
+
+// show writes a record for somebody who is to find it again.
+func show(record any) string {
+	document, err := json.Marshal(record)
+	if err != nil {
+		document = fmt.Appendf(nil, "%+v", record)
+	}
+	return cut(string(document))
+}
+
+// cut keeps a value short, valid UTF-8 and free of NUL.
+func cut(s string) string {
+	const most = 1000
+	if len(s) > most {
+		n := most
+		for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n] + "..."
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}

@@ -1,0 +1,169 @@
+package sinks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/pipeline"
+)
+
+// staging is where Upsert collects the records before it merges them: a temporary
+// table with the columns that the records supply and the number of each record.
+type staging struct {
+	table   pgx.Identifier
+	ordinal string // the number's column
+	keyAt   []int  // where the keys are among the columns, rising
+	merge   string // the statement, for a table of records
+	into    string // the part of it before the table
+	onto    string // the part of it after
+	newest  string // the query for the last record of each key
+}
+
+func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier, keys, columns []string) (*staging, error) {
+	s := &staging{table: temp, ordinal: "millrace_ordinal"}
+	for slices.Contains(columns, s.ordinal) {
+		s.ordinal += "_"
+	}
+	var updates []string
+	for i, c := range columns {
+		if slices.Contains(keys, c) {
+			s.keyAt = append(s.keyAt, i)
+			continue
+		}
+		name := pgx.Identifier{c}.Sanitize()
+		updates = append(updates, name+" = excluded."+name)
+	}
+	list, keyList, ordinal := pgunit.ColumnList(columns), pgunit.ColumnList(keys), pgx.Identifier{s.ordinal}.Sanitize()
+	s.newest = fmt.Sprintf("select distinct on (%s) %s, %s from %s order by %s, %s desc", keyList, list, ordinal, temp.Sanitize(), keyList, ordinal)
+	s.into = fmt.Sprintf("insert into %s (%s) overriding system value select %s from ", table.Sanitize(), list, list)
+	s.onto = fmt.Sprintf(" on conflict (%s) do nothing", keyList)
+	if len(updates) > 0 {
+		s.onto = fmt.Sprintf(" on conflict (%s) do update set %s", keyList, strings.Join(updates, ", "))
+	}
+	s.merge = s.into + "(" + s.newest + ") as newest" + s.onto
+	_, err := conn.Exec(ctx, fmt.Sprintf("create temporary table %s on commit drop as select %s, 0::bigint as %s from %s with no data",
+		temp.Sanitize(), list, ordinal, table.Sanitize()))
+	return s, err
+}
+
+// merge moves the newest record of each key into the table.
+func (l *pgLoad[T]) merge(ctx context.Context) error {
+	turn, err := l.unit.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	if l.portion == nil {
+		_, err := turn.Exec(ctx, l.staging.merge)
+		turn.Release()
+		return l.mergeProblem(ctx, err)
+	}
+	rejects, err := l.mergeByParts(ctx, turn)
+	turn.Release()
+	if err != nil {
+		return l.mergeProblem(ctx, err)
+	}
+	return l.rejectAll(rejects)
+}
+
+func (l *pgLoad[T]) mergeProblem(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("table %q: upsert: %w", l.label, err)
+}
+
+// mergeByParts merges everything at once if that works, and otherwise takes the
+// records apart until those that are refused stand alone.
+func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (rejects []pipeline.Reject, err error) {
+	err = turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, l.staging.merge)
+		return err
+	})
+	if err == nil || !isRowProblem(err) {
+		return nil, err
+	}
+	newest := l.unit.TempName()
+	var last int64
+	ordinal := pgx.Identifier{l.staging.ordinal}.Sanitize()
+	err = turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		if _, err := conn.Exec(ctx, "create temporary table "+newest.Sanitize()+" on commit drop as "+l.staging.newest); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "create unique index on "+newest.Sanitize()+" ("+ordinal+")"); err != nil {
+			return err
+		}
+		if _, err := conn.Exec(ctx, "analyze "+newest.Sanitize()); err != nil {
+			return err
+		}
+		return conn.QueryRow(ctx, "select coalesce(max("+ordinal+"), 0) from "+newest.Sanitize()).Scan(&last)
+	})
+	if err != nil {
+		return nil, err
+	}
+	part := l.staging.into + newest.Sanitize() + " where " + ordinal + " between $1 and $2" + l.staging.onto
+	var load func(from, to int64) error
+	load = func(from, to int64) error {
+		if l.portion.enough(len(rejects)) {
+			return nil
+		}
+		err := turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, part, from, to)
+			return err
+		})
+		if err == nil || !isRowProblem(err) {
+			return err
+		}
+		if from == to {
+			reject := l.refusedRow(err)
+			if reject.Value == "" {
+				reject.Value, err = l.stagedRecord(ctx, turn, newest, from)
+				if err != nil {
+					return err
+				}
+			}
+			rejects = append(rejects, reject)
+			return nil
+		}
+		middle := from + (to-from)/2
+		if err := load(from, middle); err != nil {
+			return err
+		}
+		return load(middle+1, to)
+	}
+	if last == 0 {
+		return nil, nil
+	}
+	return rejects, load(1, last)
+}
+
+// stagedRecord shows a record as JSON.
+func (l *pgLoad[T]) stagedRecord(ctx context.Context, turn *pgunit.Turn, newest pgx.Identifier, number int64) (document string, err error) {
+	err = turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, "select (to_jsonb(r) - $2)::text from "+newest.Sanitize()+" r where "+pgx.Identifier{l.staging.ordinal}.Sanitize()+" = $1", number, l.staging.ordinal).Scan(&document)
+	})
+	return cut(document), err
+}
+
+// isRowProblem tells refusals that are about the data of a row from those that are
+// about everything else.
+func isRowProblem(err error) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) || len(refused.Code) != 5 {
+		return false
+	}
+	switch refused.Code[:2] {
+	case "22", // data exception
+		"23", // integrity constraint violation
+		"44": // a view's check option
+		return true
+	}
+	return refused.Code == "P0001" || // raised by a trigger
+		refused.Code == "54000" // a key too long for its index
+}
