@@ -34,11 +34,13 @@ func unprivileged() (*account, error) {
 }
 
 // temporaryFolder makes a folder that belongs to the account and nobody else.
-func temporaryFolder(who *account) (string, error) {
+func temporaryFolder(who *account, inMemory bool) (string, error) {
 	base := os.TempDir()
-	if who != nil {
+	if memory, ok := memoryFolder(); ok && inMemory {
+		base = memory
+	} else if who != nil {
 		for _, candidate := range []string{base, "/tmp", "/var/tmp"} {
-			if open(candidate) {
+			if passable(candidate) {
 				base = candidate
 				break
 			}
@@ -54,8 +56,8 @@ func temporaryFolder(who *account) (string, error) {
 	return dir, nil
 }
 
-// open reports whether every user may pass through the folder.
-func open(dir string) bool {
+// passable reports whether every user may pass through the folder.
+func passable(dir string) bool {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return false

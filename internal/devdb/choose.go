@@ -148,5 +148,8 @@ func serverSettings(w want) []string {
 	if !w.Durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
+	if w.fleeting() {
+		settings = append(settings, "max_wal_size=256MB") // it may take memory
+	}
 	return settings
 }

@@ -32,7 +32,7 @@ type cluster struct {
 }
 
 func startCluster(ctx context.Context, b binaries, who *account, w want) (*cluster, error) {
-	dir, err := temporaryFolder(who)
+	dir, err := temporaryFolder(who, w.fleeting())
 	if err != nil {
 		return nil, err
 	}

@@ -26,6 +26,10 @@ const (
 	containerPort = "5432/tcp"
 	containerName = "millrace-devdb-"
 
+	// A daemon with so much memory, in bytes, keeps the data of tests in it.
+	plentifulMemory = 4 << 30
+	memoryMount     = "/millrace"
+
 	// containerLabel holds the process ID of the container's keeper.
 	containerLabel = "com.github.millrace.devdb.keeper"
 )
@@ -166,6 +170,13 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 	if err != nil {
 		return err
 	}
+	// Where the image of this version keeps its data does not matter: a folder
+	// of our own can be in memory. One on disk is in the volume of the image.
+	var env []string
+	inMemory := w.fleeting() && c.memory() >= plentifulMemory
+	if inMemory {
+		env = append(env, "PGDATA="+memoryMount+"/data")
+	}
 	command := []string{"postgres"}
 	for _, s := range serverSettings(w) {
 		command = append(command, "-c", s)
@@ -175,20 +186,23 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 		Repository: repository,
 		Tag:        tag,
 		Cmd:        command,
-		Env: []string{
-			"POSTGRES_USER=" + superuser,
+		Env: append(env,
+			"POSTGRES_USER="+superuser,
 			"POSTGRES_DB=postgres",
-			"POSTGRES_PASSWORD=" + c.password,
+			"POSTGRES_PASSWORD="+c.password,
 			"POSTGRES_HOST_AUTH_METHOD=scram-sha-256",
 			"POSTGRES_INITDB_ARGS=--auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync",
-		},
+		),
 		ExposedPorts: []string{containerPort},
 		PortBindings: map[docker.Port][]docker.PortBinding{containerPort: {{HostIP: bind, HostPort: port}}},
 		Labels:       map[string]string{containerLabel: strconv.Itoa(os.Getpid())},
 	}, func(hc *docker.HostConfig) {
 		hc.PublishAllPorts = false
 		hc.AutoRemove = !w.Durable // a durable one is to be there after its kill
-		hc.ShmSize = 256 << 20     // parallel queries need more than Docker's 64 MiB
+		if inMemory {
+			hc.Tmpfs = map[string]string{memoryMount: "rw,nosuid,nodev,mode=0755"}
+		}
+		hc.ShmSize = 256 << 20 // parallel queries need more than Docker's 64 MiB
 	})
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -202,6 +216,15 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 		c.urls = append(c.urls, c.address(net.JoinHostPort(n.IPAddress, "5432")))
 	}
 	return c.await(ctx)
+}
+
+// memory is the daemon's, in bytes; 0 if it does not say.
+func (c *container) memory() int64 {
+	info, err := c.pool.Client.Info()
+	if err != nil {
+		return 0
+	}
+	return info.MemTotal
 }
 
 // reach says at which host the daemon's ports are, and on which address they

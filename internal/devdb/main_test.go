@@ -1,3 +1,5 @@
+//go:build unix
+
 package devdb
 
 import (
@@ -244,10 +246,14 @@ func emptyFolder(dir string) error {
 }
 
 // passableDir is a temporary folder into which every user may go, which
-// t.TempDir is not.
+// t.TempDir is not. It is in memory if it can be: these tests make many servers.
 func passableDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "devdb-test-") //nolint:usetesting // see above
+	base, ok := memoryFolder()
+	if !ok {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, "devdb-test-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

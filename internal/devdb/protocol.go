@@ -32,6 +32,10 @@ type want struct {
 	DatabaseURL string
 }
 
+// fleeting says that the data is small and thrown away soon: it may be kept in
+// memory alone.
+func (w want) fleeting() bool { return w.Purpose == ForTests && !w.Durable }
+
 type request struct {
 	Op   string
 	Want *want  `json:",omitempty"`

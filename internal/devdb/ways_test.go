@@ -1,3 +1,5 @@
+//go:build unix
+
 package devdb
 
 import (
@@ -103,7 +105,7 @@ func TestADurableServerIsKilledAndComesBack(t *testing.T) {
 				t.Fatalf("fsync and synchronous_commit: %s", got)
 			}
 			execute(t, s.URL(), "CREATE TABLE t (n int)")
-			for i, end := range []func(context.Context) error{s.Kill, s.StopImmediate, s.Kill} {
+			for i, end := range []func(context.Context) error{s.Kill, s.StopImmediate} {
 				execute(t, s.URL(), "INSERT INTO t VALUES (1)")
 				open, err := pgx.Connect(t.Context(), s.URL())
 				if err != nil {
@@ -140,6 +142,7 @@ func TestADurableServerIsKilledAndComesBack(t *testing.T) {
 func TestTestServerIsDurable(t *testing.T) {
 	var s *Server
 	t.Run("a test", func(t *testing.T) {
+		ways(t)[0].use(t)
 		s = TestServer(t)
 		if got := query[string](t, s.URL(), "SELECT current_setting('fsync')"); got != "on" {
 			t.Errorf("fsync = %s", got)
@@ -173,6 +176,36 @@ func TestAStartThatIsCancelledLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestTheDataOfTestsIsInMemoryWhereThatIsPlentiful(t *testing.T) {
+	t.Setenv("TMPDIR", "")
+	base, ok := memoryFolder()
+	for _, w := range ways(t) {
+		if w.name != "binaries" {
+			continue
+		}
+		w.use(t)
+		s, err := Start(t.Context(), Options{Purpose: ForTests})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := query[string](t, s.URL(), "SELECT current_setting('data_directory')")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if in := strings.HasPrefix(dir, base+"/"); ok != (ok && in) {
+			t.Errorf("data in %s, want it below %s", dir, base)
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+
+	t.Setenv("TMPDIR", t.TempDir())
+	if _, ok := memoryFolder(); ok {
+		t.Error("TMPDIR is not heeded")
+	}
+}
+
 func TestRootDoesNotRunTheServer(t *testing.T) {
 	who, err := unprivileged()
 	if err != nil {
@@ -181,7 +214,7 @@ func TestRootDoesNotRunTheServer(t *testing.T) {
 	if root := os.Geteuid() == 0; root != (who != nil) {
 		t.Fatalf("root: %v, account: %v", root, who)
 	}
-	dir, err := temporaryFolder(who)
+	dir, err := temporaryFolder(who, false)
 	if err != nil {
 		t.Fatal(err)
 	}
