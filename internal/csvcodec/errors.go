@@ -55,7 +55,7 @@ type Error struct {
 	Offset int64
 	// Value is the field's text, cut to 100 bytes; empty when the record as a whole is wrong.
 	Value string
-	// Raw is a copy of the record's bytes with its line ending, cut to 64 KiB.
+	// Raw is a copy of the record's bytes with its line ending, cut to 64 KiB (and to MaxRecord).
 	Raw []byte
 	// Reason says what is wrong, as the end of a sentence that begins with the
 	// value where there is one: `"abc" is not an integer`.
@@ -114,8 +114,8 @@ func quoteValue(b []byte) string {
 }
 
 // cutRaw copies a record for an error. The scanner's own bytes are overwritten soon.
-func cutRaw(b []byte) []byte {
-	return append([]byte(nil), b[:min(len(b), maxErrorRaw)]...)
+func cutRaw(b []byte, limit int) []byte {
+	return append([]byte(nil), b[:min(len(b), limit)]...)
 }
 
 // A HeaderError says how a header and a struct do not fit. It is not a matter

@@ -157,18 +157,6 @@ func (f *rowFeed) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// appendQuoted appends a field in quotes, its own quotes doubled.
-func appendQuoted(dst []byte, field string) []byte {
-	dst = append(dst, '"')
-	for i := range len(field) {
-		if field[i] == '"' {
-			dst = append(dst, '"')
-		}
-		dst = append(dst, field[i])
-	}
-	return append(dst, '"')
-}
-
 // oneRow is a header and a row as gocsv.CSVReader.
 type oneRow [2][]string
 

@@ -55,6 +55,23 @@ func (w *quoteWalk) record(b []byte, comma byte) (n, lines int, done bool) {
 	return n, lines, false
 }
 
+// skip walks over all of b, through any number of records.
+func (w *quoteWalk) skip(b []byte, comma byte) {
+	for len(b) > 0 {
+		if w.mode != walkOutside {
+			n, _, _ := w.inside(b, comma)
+			b = b[n:]
+			continue
+		}
+		q := bytes.IndexByte(b, '"')
+		if q < 0 {
+			w.prev = b[len(b)-1]
+			return
+		}
+		b = b[w.quote(b, q, comma):]
+	}
+}
+
 // quote decides about the quote at rest[q], outside quotes so far.
 func (w *quoteWalk) quote(rest []byte, q int, comma byte) (n int) {
 	prev := w.prev

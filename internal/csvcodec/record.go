@@ -17,6 +17,7 @@ type Record struct {
 	offset     int64
 
 	unescaped []byte
+	rawLimit  int // of an error's copy
 }
 
 // slack is how many readable bytes follow every field that a conversion sees.
@@ -94,7 +95,7 @@ func (r *Record) locate(s span) (data []byte, lo, hi int) {
 func (r *Record) fail(column int, name, reason string, cause error) *Error {
 	e := &Error{
 		Line: r.line, Column: column + 1, ColumnName: name, Offset: r.offset,
-		Raw: cutRaw(r.Raw()), Reason: reason, Err: cause,
+		Raw: cutRaw(r.Raw(), r.rawLimit), Reason: reason, Err: cause,
 	}
 	if column >= 0 {
 		e.Value = cutValue(r.Field(column))

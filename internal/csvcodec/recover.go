@@ -126,12 +126,26 @@ func (s *Scanner) giveUp(raw, column int, reason string, cause error) *Error {
 func (s *Scanner) giveUpAt(raw int, mode walkMode, reason string, cause error) *Error {
 	s.special, s.discarding = true, true
 	s.walk = quoteWalk{mode: mode, prev: s.buf[s.pos+raw-1]}
-	return s.giveUp(raw, -1, reason, cause)
+	seen := s.buf[s.pos:s.end]
+	e := s.giveUp(raw, -1, reason, cause)
+	if cause == ErrRecordTooLarge {
+		e.Raw = cutRaw(seen, s.rec.rawLimit)
+	}
+	return e
 }
 
 // badQuote gives up a record for a quote at p that cannot be where it is. The
 // next record begins on the next line, whatever that one's quotes are.
 func (s *Scanner) badQuote(p, column int, cause error) *Error {
+	if p+2 > s.maxRec {
+		// Too large as well. Which of the two it is must not depend on how
+		// much of it was in the buffer.
+		mode := walkOutside
+		if cause == ErrTextAfterQuote {
+			mode = walkQuoted
+		}
+		return s.giveUpAt(p, mode, tooLarge(s.maxRec), ErrRecordTooLarge)
+	}
 	raw, found := s.lineEnd(p)
 	if !found {
 		e := s.giveUpAt(raw, walkLine, cause.Error(), cause)
@@ -144,6 +158,9 @@ func (s *Scanner) badQuote(p, column int, cause error) *Error {
 // unterminated gives up the rest of the input: the quote opened in the lines'th line of
 // the record has no partner.
 func (s *Scanner) unterminated(column, lines int) *Error {
+	if s.end-s.pos > s.maxRec {
+		return s.giveUp(s.end-s.pos, -1, tooLarge(s.maxRec), ErrRecordTooLarge)
+	}
 	return s.giveUp(s.end-s.pos, column,
 		fmt.Sprintf("the quoted field that begins in line %d is not closed before the end of the input", s.line+lines-1),
 		ErrUnterminated)
@@ -167,6 +184,9 @@ func (s *Scanner) stopped(err error, p, opened int) error {
 
 // tooManyColumns gives up a record at p, the first mark of its first field too many.
 func (s *Scanner) tooManyColumns(p int) *Error {
+	if p+2 > s.maxRec {
+		return s.giveUpAt(p, walkOutside, tooLarge(s.maxRec), ErrRecordTooLarge)
+	}
 	return s.giveUpAt(p, walkOutside, fmt.Sprintf("the record has more than %d fields", s.maxCols), ErrTooManyColumns)
 }
 

@@ -14,7 +14,7 @@ type ScanOptions struct {
 	// Comment, when not 0, is an ASCII byte; a line that begins with it is skipped.
 	Comment byte
 	// MaxRecord is the size of the largest record, in bytes of input with the
-	// line ending. Defaults to 16 MiB; at most 512 MiB. A larger record is an
+	// line ending. Defaults to 16 MiB; from 64 bytes to 512 MiB. A larger record is an
 	// error, and is skipped without being held in memory.
 	MaxRecord int
 	// MaxColumns is the largest number of fields in a record. Defaults to 65,536.
@@ -31,6 +31,7 @@ type ScanOptions struct {
 
 const (
 	defaultMaxRecord  = 16 << 20
+	minMaxRecord      = 64
 	limitMaxRecord    = 512 << 20
 	limitBufferSize   = 64 << 20
 	defaultMaxColumns = 1 << 16
@@ -46,7 +47,7 @@ func (o ScanOptions) withDefaults() (ScanOptions, error) {
 	if o.MaxRecord <= 0 {
 		o.MaxRecord = defaultMaxRecord
 	}
-	o.MaxRecord = min(o.MaxRecord, limitMaxRecord)
+	o.MaxRecord = min(max(o.MaxRecord, minMaxRecord), limitMaxRecord)
 	if o.MaxColumns <= 0 {
 		o.MaxColumns = defaultMaxColumns
 	}
@@ -119,6 +120,7 @@ func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
 	}
 	s.buf = make([]byte, o.BufferSize+2*blockSize)
 	s.bits = make([]uint64, len(s.buf)/blockSize)
+	s.rec.rawLimit = min(maxErrorRaw, s.maxRec)
 	s.rec.all = make([]span, min(32, s.maxCols))
 	s.seal(0)
 	return s, nil
@@ -210,7 +212,7 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 		}
 		p = block*blockSize + firstBit(word)
 		word &= word - 1
-		if n == len(s.rec.all) {
+		if n == len(s.rec.all) && (p < s.end || s.eof) {
 			if n == s.maxCols {
 				return nil, s.tooManyColumns(p - s.pos)
 			}
