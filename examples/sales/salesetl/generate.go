@@ -25,10 +25,10 @@ const (
 
 // MakeInStoreSale returns the i-th sale in a store, from 0. The same i gives the same sale, always and everywhere; no
 // state is kept, so that any range of rows can be made, in any order, by any number of goroutines.
-func MakeInStoreSale(i int) InStoreSale {
+func MakeInStoreSale(i int) Sale {
 	d := newDice(inStoreSide, i)
 	item := d.item()
-	return InStoreSale{
+	return Sale{
 		SaleID:    int64(i) + 1,
 		Product:   item.name,
 		Quantity:  1 + d.roll(20),
@@ -53,7 +53,7 @@ func MakeOnlineSale(i int) OnlineSale {
 }
 
 // InStoreSales yields the first n sales in stores, made one by one.
-func InStoreSales(n int) iter.Seq[InStoreSale] { return first(n, MakeInStoreSale) }
+func InStoreSales(n int) iter.Seq[Sale] { return first(n, MakeInStoreSale) }
 
 // OnlineSales yields the first n sales online, made one by one.
 func OnlineSales(n int) iter.Seq[OnlineSale] { return first(n, MakeOnlineSale) }
@@ -78,7 +78,7 @@ func WriteInStoreCSV(w io.Writer, n int) error {
 		sale := MakeInStoreSale(i)
 		err = out.Write([]string{
 			strconv.FormatInt(sale.SaleID, 10), sale.Product, strconv.FormatInt(sale.Quantity, 10),
-			sale.UnitPrice.String(), sale.SaleDate.String(), sale.Store,
+			sale.UnitPrice.String(), sale.SaleDate.Format(time.DateOnly), sale.Store,
 		})
 	}
 	if err == nil {
@@ -117,4 +117,6 @@ func (d *dice) item() *catalogueItem {
 }
 
 // day picks a day of 2025.
-func (d *dice) day() Date { return NewDate(2025, time.January, 1+int(d.roll(365))) }
+func (d *dice) day() time.Time {
+	return time.Date(2025, time.January, 1+int(d.roll(365)), 0, 0, 0, 0, time.UTC)
+}

@@ -1,24 +1,32 @@
 package salesetl
 
-import "github.com/govalues/decimal"
+import (
+	"time"
 
-// InStoreSale is a line of in_store_sales.csv and a row of the table in_store_sales.
-type InStoreSale struct {
-	SaleID    int64           `csv:"sale_id" db:"sale_id"`       // from 1, unique within the file
-	Product   string          `csv:"product" db:"product"`       // the name, as in OnlineSale
+	"github.com/govalues/decimal"
+)
+
+// Sale is a line of in_store_sales.csv, a row of the table in_store_sales, and what the pipeline reads of an
+// OnlineSale.
+type Sale struct {
+	SaleID    int64           `csv:"sale_id" db:"sale_id"`       // from 1, unique within its side
+	Product   string          `csv:"product" db:"product"`       // the name, the same on both sides
 	Quantity  int64           `csv:"quantity" db:"quantity"`     // in pieces
 	UnitPrice decimal.Decimal `csv:"unit_price" db:"unit_price"` // numeric(12,2), for one piece
-	SaleDate  Date            `csv:"sale_date" db:"sale_date"`
-	Store     string          `csv:"store" db:"store"`
+	SaleDate  time.Time       `csv:"sale_date" db:"sale_date"`   // a date: midnight in UTC
+	Store     string          `csv:"store" db:"store"`           // where it was sold; Online for an OnlineSale
 }
+
+// Online is the Store of sales online.
+const Online = "online"
 
 // OnlineSale is a row of the table online_sales.
 type OnlineSale struct {
 	SaleID    int64           `csv:"sale_id" db:"sale_id"`       // from 1, unique within the table
-	Product   string          `csv:"product" db:"product"`       // the name, as in InStoreSale
+	Product   string          `csv:"product" db:"product"`       // the name, the same on both sides
 	Quantity  int64           `csv:"quantity" db:"quantity"`     // in pieces
 	UnitPrice decimal.Decimal `csv:"unit_price" db:"unit_price"` // numeric(12,2), for one piece
-	SaleDate  Date            `csv:"sale_date" db:"sale_date"`
+	SaleDate  time.Time       `csv:"sale_date" db:"sale_date"`   // a date: midnight in UTC
 	Customer  string          `csv:"customer" db:"customer"`
 }
 

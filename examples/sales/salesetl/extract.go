@@ -1,0 +1,58 @@
+package salesetl
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/sources"
+)
+
+// inStoreFile is the CSV file of the sales in stores. To a CSV source a file without records is an empty input; here it
+// is an error, since it would empty the tables.
+type inStoreFile struct{ sources.CSV[Sale] }
+
+// newInStoreFile reads the sales in stores from path, or the bundled ones.
+func newInStoreFile(path string) inStoreFile {
+	// With the layout a time of day, which a date would drop, is an error.
+	file := sources.CSV[Sale]{Path: path, Layout: time.DateOnly}
+	if path == "" {
+		file.Name = BundledCSV
+		file.Open = func(context.Context) (io.ReadCloser, error) { return Bundled().Open(BundledCSV) }
+	}
+	return inStoreFile{file}
+}
+
+// Validate checks the file's header, and that there is something below it.
+func (f inStoreFile) Validate(ctx context.Context) error {
+	if err := f.CSV.Validate(ctx); err != nil {
+		return err
+	}
+	if info, err := os.Stat(f.Path); err != nil || !info.Mode().IsRegular() {
+		return nil // bundled, a pattern, or a pipe, which can be read only once
+	}
+	for range pipeline.Records(ctx, f.CSV) {
+		return nil // a record, or what is wrong with the first one, which the run will tell
+	}
+	return pipeline.Permanent(fmt.Errorf("%s: there is a header and no record below it", f.Path))
+}
+
+// onlineTable is the table online_sales.
+type onlineTable struct{ sources.Postgres[Sale] }
+
+// newOnlineTable reads sales online as sales in a store called Online, so that both sides can be merged.
+func newOnlineTable(pool *pgxpool.Pool) onlineTable {
+	return onlineTable{sources.Postgres[Sale]{
+		Pool:  pool,
+		Query: "SELECT sale_id, product, quantity, unit_price, sale_date, $1::text AS store FROM online_sales",
+		Args:  []any{Online},
+	}}
+}
+
+// Describe names the table, where the source knows only that it is a query.
+func (onlineTable) Describe() string { return "Postgres table " + OnlineTable }
