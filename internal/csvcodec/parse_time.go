@@ -34,7 +34,24 @@ func (p *timeParser) parse(data []byte, lo, hi int) (time.Time, bool) {
 		t, err := time.Parse(p.layout, string(data[lo:hi]))
 		return t, err == nil
 	}
-	return parseDateTime(data, lo, hi)
+	if t, ok := parseDateTime(data, lo, hi); ok {
+		return t, true
+	}
+	// What package time takes for RFC 3339 beyond its letter.
+	var t time.Time
+	if err := t.UnmarshalText(data[lo:hi]); err != nil {
+		return t, false
+	}
+	_, offset := t.Zone()
+	return inZone(t, offset), true
+}
+
+// inZone returns t at a fixed offset: never in the local zone, whatever that is.
+func inZone(t time.Time, offset int) time.Time {
+	if offset == 0 {
+		return t.UTC()
+	}
+	return t.In(time.FixedZone("", offset))
 }
 
 // parseDate reads the ten bytes 2006-01-02 and returns the Unix time of that
@@ -124,11 +141,7 @@ func parseDateTime(data []byte, lo, hi int) (time.Time, bool) {
 	if !ok {
 		return time.Time{}, false
 	}
-	t := time.Unix(seconds-int64(offset), int64(nanos)).UTC()
-	if offset != 0 {
-		t = t.In(time.FixedZone("", offset))
-	}
-	return t, true
+	return inZone(time.Unix(seconds-int64(offset), int64(nanos)), offset), true
 }
 
 func twoDigits(b []byte) (int, bool) {
