@@ -54,6 +54,15 @@ func RangeFrom(ctx context.Context) (Range, bool) {
 	return r, ok
 }
 
+// FenceFrom returns the mark that State gave this attempt ([Recovered].Fence): greater
+// than that of every attempt of this run that began before. It is 0 without a State.
+func FenceFrom(ctx context.Context) int64 {
+	if s := scopeFrom(ctx); s != nil && s.attempt != nil {
+		return s.attempt.fence
+	}
+	return 0
+}
+
 // StateFrom returns the State that the run was given, nil if none. It is for units
 // of work that keep a ledger of their own beside the State's.
 func StateFrom(ctx context.Context) State {

@@ -144,6 +144,11 @@ func (u *Unit) start(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, settings); err != nil {
 		return u.problem(ctx, err)
 	}
+	if pipeline.StateFrom(ctx) != nil {
+		if err := supersede(ctx, conn, u.run, pipeline.FenceFrom(ctx)); err != nil {
+			return u.problem(ctx, err)
+		}
+	}
 	return u.problem(ctx, u.backend.find(ctx, conn))
 }
 

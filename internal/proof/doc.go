@@ -1,0 +1,20 @@
+// Package proof holds the tests of the promise: a run that is killed at any instant
+// leaves everything or nothing. There is no code here but tests.
+//
+//	             starts, kills, starts again
+//	┌────────┐ ───────────────────────────────▶ ┌──────────────┐   ┌───────────────┐
+//	│ parent │                                  │ child process ├──▶│ proxy ├──▶│ Postgres │
+//	│ (test) │ ◀── counts rows after each kill ─┤ runs a pipeline│   cuts, delays    killed
+//	└────────┘                                  └──────────────┘   └───────────────┘
+//
+// What is broken, each at random moments: the process (kill -9, SIGSTOP), the
+// database (kill -9, immediate shutdown), the network between them (cut, reset, delayed,
+// trickled; in particular between COMMIT and its answer). What is loaded: append,
+// replace, upsert, an incremental source, with rejects, a CSV file and the ledger. After
+// each blow one look, in one snapshot, must find the data, the rejects, the
+// cursor and the ledger agreeing; after the last attempt the tables hold the
+// expected rows, each exactly once.
+//
+// go test runs a short sample of each. make proof, and CI, run as many as the README
+// says: MILLRACE_PROOF=full.
+package proof
