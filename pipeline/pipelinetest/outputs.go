@@ -11,7 +11,8 @@ import (
 
 // collector takes copies of all records.
 type collector[T any] struct {
-	keep bool // the batches too, so that the run cannot use them again
+	keep  bool   // the batches too, so that the run cannot use them again
+	after func() // called after each batch; may be nil
 
 	mu      sync.Mutex
 	records []T
@@ -31,6 +32,9 @@ func (c *collector[T]) Load(_ context.Context, in *pipeline.Reader[T]) error {
 		c.mu.Unlock()
 		if !c.keep {
 			in.Recycle(batch)
+		}
+		if c.after != nil {
+			c.after()
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package pipelinetest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 
 	"go.uber.org/goleak"
@@ -99,21 +100,42 @@ func (c *checker[In, Out]) runsAtOnce() {
 	var (
 		outputs [runs]*collector[Out]
 		rejects [runs]*collector[pipeline.Reject]
+		watches [runs]*watch
 		execs   [runs]*pipeline.Execution
+		started = make(chan struct{})
 		fed     atomic.Int32
 	)
-	// All shall be under way before one ends, if they can: sinks may wait for each other.
-	together := func(ctx context.Context) error {
-		fed.Add(1)
-		poll(ctx, patience, func() bool { return fed.Load() == runs })
-		return nil
+	// All shall be at work before one goes beyond its first batch, and before one
+	// ends, if they can: sinks may wait for each other.
+	atWork := func(ctx context.Context) {
+		<-started
+		poll(ctx, patience, func() bool {
+			for i, exec := range execs {
+				stage := exec.Progress().Stage(stageName)
+				if stage.RecordsIn == 0 && stage.RecordsOut == 0 && !watches[i].returned() && !over(exec) {
+					return false
+				}
+			}
+			return true
+		})
 	}
 	for i := range runs {
-		outputs[i] = &collector[Out]{}
+		first := sync.OnceFunc(func() { atWork(c.t.Context()) })
+		outputs[i] = &collector[Out]{after: first}
+		watches[i] = &watch{}
 		var p *pipeline.Pipeline
-		p, rejects[i] = c.build(c.sized(2, 0), nil, &feed[In]{records: c.in, end: together}, outputs[i])
+		p, rejects[i] = c.build(c.sized(2, 0), watches[i], &feed[In]{
+			records: c.in,
+			after:   func(context.Context, int) { first() },
+			end: func(ctx context.Context) error {
+				fed.Add(1)
+				poll(ctx, patience, func() bool { return fed.Load() == runs })
+				return nil
+			},
+		}, outputs[i])
 		execs[i] = p.Start(c.t.Context())
 	}
+	close(started)
 	for i := range runs {
 		how := fmt.Sprintf("%d runs at once", runs)
 		if c.endsWell(how, execs[i]) {
