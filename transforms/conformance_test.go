@@ -1,0 +1,86 @@
+package transforms_test
+
+import (
+	"testing"
+
+	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/pipeline/pipelinetest"
+	"github.com/millrace/millrace/transforms"
+)
+
+// rejectSevens is an error that rejects, now and then.
+func rejectSevens(n int) error {
+	if n%7 == 0 {
+		return transforms.Reject("n", "seven", "is divisible by seven")
+	}
+	return nil
+}
+
+var (
+	doubleMap = transforms.Map(func(n *int, made *int64) error {
+		*made = int64(*n) * 2
+		return rejectSevens(*n)
+	})
+	twice = transforms.FlatMap(func(n *int, out []int) ([]int, error) {
+		return append(out, *n, -*n), rejectSevens(*n)
+	})
+	own    = transforms.FlatMap(func(n *int, _ []int) ([]int, error) { return make([]int, *n%5), nil })
+	even   = transforms.Filter(func(n *int) bool { return *n%2 == 0 })
+	square = transforms.Update(func(n *int) error {
+		*n *= *n
+		return rejectSevens(*n)
+	})
+	look    = transforms.Tap(func(*int) {})
+	groupBy = transforms.GroupBy[int, int, int]{
+		Key:   func(n *int) int { return *n % 13 },
+		Fold:  func(sum, n *int) error { *sum += *n; return nil },
+		Merge: func(into, from *int) error { *into += *from; return nil },
+	}
+	sum = transforms.Sum[int, int, int64]{
+		Key:   func(n *int) int { return *n % 13 },
+		Value: func(n *int) int64 { return int64(*n) },
+	}
+	distinct = transforms.Distinct[int, int]{Key: func(n *int) int { return *n % 13 }}
+	lookup   = transforms.Lookup[int, int, int]{
+		Reference:    slice(upTo(20)...),
+		Key:          func(n *int) int { return *n % 25 },
+		ReferenceKey: func(n *int) int { return *n },
+		Enrich:       func(n, ref *int) error { *n += 1000 * *ref; return rejectSevens(*n) },
+	}
+	validate = transforms.Validate[int]{Rules: []transforms.Rule[int]{
+		{Column: "n", Valid: func(n *int) bool { return *n%3 != 0 }},
+		{Valid: func(n *int) bool { return *n%5 != 0 }, Value: func(n *int) any { return *n }, Reason: "is divisible by five"},
+	}}
+)
+
+func TestTransformsKeepTheRules(t *testing.T) {
+	in := upTo(300)
+	check := func(name string, f func(t *testing.T)) { t.Run(name, f) }
+	check("Map", func(t *testing.T) { pipelinetest.CheckTransform(t, doubleMap, in) })
+	check("FlatMap", func(t *testing.T) { pipelinetest.CheckTransform(t, twice, in) })
+	check("FlatMap with slices of its own", func(t *testing.T) { pipelinetest.CheckTransform(t, own, in) })
+	check("Filter", func(t *testing.T) { pipelinetest.CheckTransform(t, even, in) })
+	check("Update", func(t *testing.T) { pipelinetest.CheckTransform(t, square, in) })
+	check("Tap", func(t *testing.T) { pipelinetest.CheckTransform(t, look, in) })
+	check("Limit", func(t *testing.T) { pipelinetest.CheckTransform(t, transforms.Limit[int](77), in) })
+	check("GroupBy", func(t *testing.T) { pipelinetest.CheckTransform(t, groupBy, in) })
+	check("Sum", func(t *testing.T) { pipelinetest.CheckTransform(t, sum, in) })
+	check("Distinct", func(t *testing.T) { pipelinetest.CheckTransform(t, distinct, in) })
+	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in) })
+	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in) })
+}
+
+func TestTransformsKeepTheRulesInLanes(t *testing.T) {
+	in := upTo(300)
+	lanes := []pipelinetest.Option{pipelinetest.WithStage(pipeline.Parallel(4)), pipelinetest.Unordered()}
+	check := func(name string, f func(t *testing.T)) { t.Run(name, f) }
+	check("Map", func(t *testing.T) { pipelinetest.CheckTransform(t, doubleMap, in, lanes...) })
+	check("FlatMap", func(t *testing.T) { pipelinetest.CheckTransform(t, twice, in, lanes...) })
+	check("Filter", func(t *testing.T) { pipelinetest.CheckTransform(t, even, in, lanes...) })
+	check("Update", func(t *testing.T) { pipelinetest.CheckTransform(t, square, in, lanes...) })
+	check("Tap", func(t *testing.T) { pipelinetest.CheckTransform(t, look, in, lanes...) })
+	check("GroupBy", func(t *testing.T) { pipelinetest.CheckTransform(t, groupBy, in, lanes...) })
+	check("Sum", func(t *testing.T) { pipelinetest.CheckTransform(t, sum, in, lanes...) })
+	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in, lanes...) })
+	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in, lanes...) })
+}
