@@ -163,6 +163,9 @@ func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 		if plain, err := strconv.Unquote(value.Value); err == nil {
 			reject.Value = plain
 		}
+		if value.Null {
+			reject.Reason = "is null, and " + reject.Reason
+		}
 		if value.Err != nil {
 			reject.Reason += ": " + value.Err.Error()
 		}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/millrace/millrace/pipeline"
 )
 
 // Grace is how long a statement of a cancelled run may take to end before the
@@ -78,6 +80,9 @@ func (t *Turn) do(ctx context.Context, patience time.Duration, f func(ctx contex
 	release()
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if err == nil && t.Conn().PgConn().TxStatus() == 'I' {
+		return pipeline.Permanent(fmt.Errorf("%s: the statement ended the run's transaction, which only the runner may do", t.unit.name))
 	}
 	return t.unit.explain(err)
 }
