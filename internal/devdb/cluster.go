@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -122,6 +123,10 @@ func (c *cluster) start(ctx context.Context) error {
 		"unix_socket_directories=",
 		"lc_messages=C",
 	}, c.settings...)
+	if runtime.GOOS != "windows" {
+		// In the data folder, and not where it would stay after a kill.
+		settings = append(settings, "dynamic_shared_memory_type=mmap")
+	}
 	args := []string{"-D", c.data()}
 	for _, s := range settings {
 		args = append(args, "-c", s)
@@ -241,6 +246,7 @@ func (c *cluster) halt() error {
 
 func (c *cluster) close() error {
 	err := c.halt()
+	c.forgetKilled()
 	// Children of a killed postmaster may still be writing.
 	for i := 0; ; i++ {
 		removed := os.RemoveAll(c.dir)
@@ -248,5 +254,24 @@ func (c *cluster) close() error {
 			return errors.Join(err, removed)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// forgetKilled removes what a killed server leaves outside of its folder: the
+// segment of shared memory that would tell the next start of its death. Its ID
+// is in the lock file, "key id" on line 7; a server that ended by itself has
+// removed both.
+func (c *cluster) forgetKilled() {
+	text, err := os.ReadFile(filepath.Join(c.data(), "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	lines := strings.Split(string(text), "\n")
+	var key, id int
+	if len(lines) < 7 {
+		return
+	}
+	if _, err := fmt.Sscan(lines[6], &key, &id); err == nil {
+		removeSharedMemory(id)
 	}
 }

@@ -127,10 +127,10 @@ func awaitServer(ctx context.Context, urls []string, died func() error) (string,
 	}
 }
 
-func greet(ctx context.Context, url string, patience time.Duration) (version string, err error) {
+func greet(ctx context.Context, at string, patience time.Duration) (version string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, url)
+	conn, err := pgx.Connect(ctx, at)
 	if err != nil {
 		return "", err
 	}

@@ -100,9 +100,9 @@ func (h host) download(ctx context.Context, dir string) error {
 	select {
 	case err = <-done:
 	case <-bounded.Done():
-		// The folder stays until the goroutine is done with it, or for good if
+		// The folder stays for as long as the goroutine uses it, or for good if
 		// the process ends first; it is in a cache.
-		go func() { <-done; _ = os.RemoveAll(work) }()
+		go removeAfter(done, work)
 		return fmt.Errorf("download: %w", context.Cause(bounded))
 	}
 	defer os.RemoveAll(work)
@@ -119,4 +119,9 @@ func (h host) download(ctx context.Context, dir string) error {
 		return fmt.Errorf("download: %w", err)
 	}
 	return nil
+}
+
+func removeAfter(done <-chan error, dir string) {
+	err := <-done
+	_ = errors.Join(err, os.RemoveAll(dir)) // the caller was told that it took too long
 }

@@ -25,7 +25,7 @@ func TestNothingIsLeftHoweverTheProcessEnds(t *testing.T) {
 	}
 	for i, w := range ways(t) {
 		for _, end := range ends {
-			if i > 0 && end.sig != syscall.SIGKILL && end.end != "exit" {
+			if i > 0 && end.sig != syscall.SIGKILL {
 				continue // how a process ends does not depend on the way; that it is noticed might
 			}
 			t.Run(w.name+" "+end.name, func(t *testing.T) {
@@ -58,6 +58,19 @@ func TestAKilledKeeperTakesItsServerWithIt(t *testing.T) {
 			c.goOn()
 		})
 	}
+}
+
+func TestAKeeperThatIsToldToEndLetsItsUserFinish(t *testing.T) {
+	w := ways(t)[0]
+	c := startChild(t, childOrder{Options: Options{Purpose: w.purpose}, End: "return"}, w.env...)
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM} {
+		if err := syscall.Kill(c.report.Keeper, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	query[int](t, c.report.Database.URL, "SELECT 1")
+	c.goOn()
+	c.nothingLeft()
 }
 
 func TestProcessesShareAServer(t *testing.T) {

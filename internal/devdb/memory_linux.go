@@ -26,5 +26,6 @@ func memoryFolder() (string, bool) {
 	if err := syscall.Statfs(folder, &fs); err != nil {
 		return "", false
 	}
-	return folder, int64(fs.Type) == tmpfs && int64(fs.Bavail)*int64(fs.Bsize) >= plentiful
+	blocks := plentiful / uint64(fs.Bsize)
+	return folder, fs.Type == tmpfs && fs.Bavail >= blocks
 }
