@@ -66,3 +66,16 @@ func amount(sample, whole int) int {
 	}
 	return sample
 }
+
+// some are the subjects of a sample, by their place; the full proof takes all.
+func some(places ...int) []subject {
+	all := subjects()
+	if full() {
+		return all
+	}
+	var chosen []subject
+	for _, i := range places {
+		chosen = append(chosen, all[i])
+	}
+	return chosen
+}
