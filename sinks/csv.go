@@ -1,0 +1,137 @@
+package sinks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/millrace/millrace/internal/csvcodec"
+	"github.com/millrace/millrace/pipeline"
+)
+
+// CSV writes records of type T, a struct, into a CSV file.
+//
+// The struct's csv tags name the columns, as for gocarina/gocsv; their order is that
+// of the fields. The file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
+// has its header also when there are no records.
+//
+// The file is a unit of the run: it is written beside the target under a name that carries
+// the run's ID, synced, and renamed over the target when the run commits, after the
+// databases. Until then, and for ever if the run fails, the target is as it was,
+// and readers of it see the old file or the new one, whole. The new file has the old one's
+// mode and, as far as this process may give it away, its owner. With [pipeline.Options].State a run that dies
+// between the database's commit and the rename is completed by its retry.
+//
+// The whole input goes through one call: [pipeline.Parallel] is an error.
+type CSV[T any] struct {
+	// Path is the target, whose folder must be there, or - for standard output,
+	// which is outside all or nothing: what is written there cannot be taken back,
+	// and an attempt that fails leaves its records. A name that ends in .gz or .zst
+	// is packed.
+	Path string
+
+	// Comma is the delimiter, an ASCII character. Defaults to ','.
+	Comma byte
+
+	// CRLF ends lines with a carriage return and a line feed, as RFC 4180 has it.
+	// Defaults to the line feed alone.
+	CRLF bool
+
+	// Null is how a nil pointer is written. Defaults to the empty text. A text that
+	// reads the same is written in quotes.
+	Null string
+
+	// Layout is how a time.Time is written, as for [time.Time.Format]. Defaults to
+	// RFC 3339.
+	Layout string
+
+	// NoHeader leaves the header out.
+	NoHeader bool
+}
+
+// Serial says that the whole input goes through one call.
+func (CSV[T]) Serial() {}
+
+// Describe says which file it is.
+func (c CSV[T]) Describe() string { return "CSV " + describeFile(c.Path) }
+
+// Validate checks the options, the type, and that the target is a file, or can become
+// one in a folder that is there.
+func (c CSV[T]) Validate(context.Context) error {
+	if _, err := c.encoder(); err != nil {
+		return err
+	}
+	if c.Path == stdoutPath {
+		return nil
+	}
+	return checkTarget(c.Path)
+}
+
+func (c CSV[T]) encoder() (*csvcodec.Encoder[T], error) {
+	e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{Comma: c.Comma, CRLF: c.CRLF, Null: c.Null, Layout: c.Layout})
+	if err != nil {
+		return nil, pipeline.Permanent(fmt.Errorf("sinks.CSV: %w", err))
+	}
+	return e, nil
+}
+
+// writeAt is how much is gathered, in bytes, before it is written.
+const writeAt = 64 << 10
+
+// Load writes the records. One that cannot be written, because its own method
+// says so, is a reject.
+func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
+	encode, err := c.encoder()
+	if err != nil {
+		return err
+	}
+	w, err := openWriter(ctx, c.Path)
+	if err != nil {
+		return err
+	}
+	counted := int64(0)
+	buf := make([]byte, 0, writeAt+writeAt/4)
+	pass := func() error {
+		_, err := w.Write(buf)
+		buf = buf[:0]
+		in.AddBytes(w.written - counted)
+		counted = w.written
+		return err
+	}
+	if !c.NoHeader {
+		buf = encode.AppendHeader(buf)
+	}
+	for batch, err := range in.Batches() {
+		if err != nil {
+			return err
+		}
+		for i := range batch {
+			if buf, err = encode.Append(buf, &batch[i]); err != nil {
+				if err := in.Reject(pipeline.Reject{Reason: err.Error()}); err != nil {
+					return err
+				}
+			}
+			if len(buf) >= writeAt {
+				if err := pass(); err != nil {
+					return err
+				}
+			}
+		}
+		in.Recycle(batch)
+	}
+	if err := pass(); err != nil {
+		return err
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	in.AddBytes(w.written - counted)
+	return nil
+}
+
+// Finish completes a commit that was cut short between the databases and the rename.
+func (c CSV[T]) Finish(ctx context.Context) error {
+	if c.Path == stdoutPath {
+		return nil
+	}
+	return finishFile(ctx, c.Path)
+}

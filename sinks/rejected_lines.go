@@ -1,0 +1,178 @@
+package sinks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/millrace/millrace/internal/csvcodec"
+	"github.com/millrace/millrace/pipeline"
+)
+
+// RejectedLines writes the original lines of rejected CSV records into a file, byte
+// for byte, so that somebody can mend them and load the file again:
+//
+//	pipeline.To(pipeline.Rejects(p), "refused", sinks.RejectedLines{Path: "refused.csv", HeaderOf: "sales.csv"})
+//
+// A last line that had no line end gets one if another line follows it. Rejects
+// without an original line (those of transforms and of databases, and records of more
+// than a mebibyte) cannot be written; the log tells their number, and the stream
+// can also be loaded into another sink, which keeps them.
+//
+// The file appears with the run's commit, as that of [CSV] does, and is there also when
+// nothing was rejected: with the header alone, or empty.
+type RejectedLines struct {
+	// Path is the target, as for [CSV], - and packing included.
+	Path string
+
+	// HeaderOf is a plain CSV file whose header is written first, byte for byte. It
+	// should be one of the files that are read; rejects of files that have other
+	// columns do not belong into the same file. Defaults to no header.
+	HeaderOf string
+
+	// Comma and Comment are those of HeaderOf, as in sources.CSV.
+	Comma   byte
+	Comment byte
+
+	// Source limits the lines to those of one source, as [pipeline.Reject] names
+	// it: a file's path. Defaults to all.
+	Source string
+}
+
+// Serial says that the whole input goes through one call.
+func (RejectedLines) Serial() {}
+
+// Describe says which file it is.
+func (s RejectedLines) Describe() string { return "rejected lines " + describeFile(s.Path) }
+
+// Validate checks that the target can be written and the header read.
+func (s RejectedLines) Validate(context.Context) error {
+	if s.HeaderOf != "" {
+		if _, err := s.header(); err != nil {
+			return err
+		}
+	}
+	if s.Path == stdoutPath {
+		return nil
+	}
+	return checkTarget(s.Path)
+}
+
+// header returns the first record of HeaderOf as it stands there, with a byte order mark
+// if it has one. Which character separates the names does not matter for that.
+func (s RejectedLines) header() ([]byte, error) {
+	f, err := os.Open(s.HeaderOf)
+	if err != nil {
+		return nil, fileError(s.HeaderOf, err)
+	}
+	defer f.Close()
+	var start [3]byte
+	n, err := io.ReadFull(f, start[:])
+	if err != nil && n == 0 {
+		if errors.Is(err, io.EOF) {
+			err = pipeline.Permanent(csvcodec.ErrEmpty)
+		}
+		return nil, fileError(s.HeaderOf, err)
+	}
+	scan, err := csvcodec.NewScanner(io.MultiReader(bytes.NewReader(start[:n]), f), csvcodec.ScanOptions{Comma: s.Comma, Comment: s.Comment})
+	if err != nil {
+		return nil, pipeline.Permanent(fmt.Errorf("sinks.RejectedLines: %w", err))
+	}
+	rec, err := scan.Next()
+	if errors.Is(err, io.EOF) {
+		err = csvcodec.ErrEmpty
+	}
+	if err != nil {
+		return nil, pipeline.Permanent(fileError(s.HeaderOf, err))
+	}
+	header := append([]byte(nil), rec.Raw()...)
+	if mark := []byte("\xef\xbb\xbf"); bytes.Equal(start[:n], mark) {
+		header = append(mark, header...)
+	}
+	return header, nil
+}
+
+// Load writes the lines.
+func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Reject]) error {
+	var header []byte
+	if s.HeaderOf != "" {
+		var err error
+		if header, err = s.header(); err != nil {
+			return err
+		}
+	}
+	w, err := openWriter(ctx, s.Path)
+	if err != nil {
+		return err
+	}
+	lines := lineWriter{to: w}
+	if err := lines.write(header); err != nil {
+		return err
+	}
+	without := 0
+	for reject, err := range in.All() {
+		if err != nil {
+			return err
+		}
+		if s.Source != "" && reject.Source != s.Source {
+			continue
+		}
+		if reject.Raw == nil {
+			without++
+			continue
+		}
+		if err := lines.write(reject.Raw); err != nil {
+			return err
+		}
+	}
+	if err := lines.flush(); err != nil {
+		return err
+	}
+	if err := w.finish(); err != nil {
+		return err
+	}
+	in.AddBytes(w.written)
+	if without > 0 {
+		pipeline.LoggerFrom(ctx).Warn(fmt.Sprintf("%d rejects have no original line and are not in the file", without), "file", s.Path)
+	}
+	return nil
+}
+
+// lineWriter gathers lines, and ends one that has no end before the next.
+type lineWriter struct {
+	to   io.Writer
+	buf  []byte
+	open bool // the last line has no end
+}
+
+func (w *lineWriter) write(line []byte) error {
+	if len(line) == 0 {
+		return nil
+	}
+	if w.open {
+		w.buf = append(w.buf, '\n')
+	}
+	w.buf = append(w.buf, line...)
+	w.open = line[len(line)-1] != '\n'
+	if len(w.buf) < writeAt {
+		return nil
+	}
+	return w.flush()
+}
+
+func (w *lineWriter) flush() error {
+	_, err := w.to.Write(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+// Finish completes a commit that was cut short between the databases and the rename.
+func (s RejectedLines) Finish(ctx context.Context) error {
+	if s.Path == stdoutPath {
+		return nil
+	}
+	return finishFile(ctx, s.Path)
+}

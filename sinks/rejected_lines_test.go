@@ -1,0 +1,112 @@
+package sinks_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/sinks"
+	"github.com/millrace/millrace/sources"
+)
+
+// ExampleRejectedLines loads what can be loaded, and loads the rest when
+// somebody has mended it.
+func ExampleRejectedLines() {
+	type Sale struct {
+		ID       int `csv:"id"`
+		Quantity int `csv:"quantity"`
+	}
+	folder, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(folder)
+	path, refused := filepath.Join(folder, "sales.csv"), filepath.Join(folder, "refused.csv")
+	if err := os.WriteFile(path, []byte("id,quantity\n1,3\n2,four\n3,5\n"), 0o644); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	load := func(path string) {
+		var loaded []Sale
+		p := pipeline.New("load", pipeline.Options{MaxRejects: -1})
+		pipeline.To(pipeline.From(p, "extract", sources.CSV[Sale]{Path: path}), "load", sinks.Slice[Sale]{Into: &loaded})
+		pipeline.To(pipeline.Rejects(p), "refuse", sinks.RejectedLines{Path: refused, HeaderOf: path})
+		_, err := p.Run(context.Background())
+		fmt.Println(loaded, err)
+	}
+	load(path)
+	lines, err := os.ReadFile(refused)
+	fmt.Printf("%q %v\n", lines, err)
+	mended := strings.ReplaceAll(string(lines), "four", "4")
+	if err := os.WriteFile(path, []byte(mended), 0o644); err != nil {
+		fmt.Println(err)
+	}
+	load(path)
+	// Output:
+	// [{1 3} {3 5}] <nil>
+	// "id,quantity\n2,four\n" <nil>
+	// [{2 4}] <nil>
+}
+
+func TestRejectedLines(t *testing.T) {
+	folder := t.TempDir()
+	head := put(t, filepath.Join(folder, "head.csv"), "\xef\xbb\xbf# sales\r\n\"a\r\nb\";c\r\n1;2\r\n")
+	raw := func(source, line string) pipeline.Reject { return pipeline.Reject{Source: source, Raw: []byte(line)} }
+	for _, tt := range []struct {
+		name    string
+		sink    sinks.RejectedLines
+		rejects []pipeline.Reject
+		want    string
+	}{
+		{"byte for byte", sinks.RejectedLines{}, []pipeline.Reject{raw("a", "1,\"x\r\n\"\r\n"), raw("a", "2,\xff\x00\n"), raw("a", "\"3")}, "1,\"x\r\n\"\r\n2,\xff\x00\n\"3"},
+		{"a last line without an end", sinks.RejectedLines{}, []pipeline.Reject{raw("a", "1"), raw("b", "2")}, "1\n2"},
+		{"the lines of one source", sinks.RejectedLines{Source: "b"}, []pipeline.Reject{raw("a", "1\n"), raw("b", "2\n")}, "2\n"},
+		{"the header, byte for byte", sinks.RejectedLines{HeaderOf: head, Comma: ';', Comment: '#'}, []pipeline.Reject{raw("a", "1;x\n")}, "\xef\xbb\xbf\"a\r\nb\";c\r\n1;x\n"},
+		{"no rejects", sinks.RejectedLines{HeaderOf: head, Comma: ';', Comment: '#'}, nil, "\xef\xbb\xbf\"a\r\nb\";c\r\n"},
+		{"nothing at all", sinks.RejectedLines{}, nil, ""},
+		{"rejects without a line", sinks.RejectedLines{}, []pipeline.Reject{{Reason: "negative"}, raw("a", "1\n")}, "1\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.sink.Path = filepath.Join(folder, "refused.csv")
+			report, err := write(t, pipeline.Options{}, records(tt.rejects...), tt.sink)
+			check(t, err)
+			if got := content(t, tt.sink.Path); got != tt.want {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+			if s := report.Stage("load"); s.Bytes != int64(len(tt.want)) || s.Description != "rejected lines refused.csv" {
+				t.Errorf("the report says %d bytes, %q", s.Bytes, s.Description)
+			}
+		})
+	}
+	wantOnly(t, folder, "head.csv", "refused.csv")
+}
+
+func TestRejectedLinesThatCannotBe(t *testing.T) {
+	folder := t.TempDir()
+	out := filepath.Join(folder, "refused.csv")
+	for _, tt := range []struct {
+		name string
+		sink sinks.RejectedLines
+		want string
+	}{
+		{"no path", sinks.RejectedLines{}, "no Path is set"},
+		{"no such header", sinks.RejectedLines{Path: out, HeaderOf: filepath.Join(folder, "no.csv")}, "no.csv: no such file"},
+		{"an empty header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "empty.csv"), "")}, "empty.csv: the input is empty"},
+		{"a blank header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "blank.csv"), "\n\n\n\n\n")}, "blank.csv: the input is empty"},
+		{"a broken header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "broken.csv"), "a,\"b\n")}, "broken.csv: line 1: "},
+		{"a delimiter that cannot be", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "a.csv"), "a\n"), Comma: '"'}, "cannot be the delimiter"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := write(t, pipeline.Options{}, records[pipeline.Reject](), tt.sink)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %s", err, tt.want)
+			}
+		})
+	}
+}
