@@ -86,5 +86,7 @@ func benchRead[T any](b *testing.B, lanes int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/benchRows, "ns/record")
 }
 
-func BenchmarkCSVSixColumns(b *testing.B)      { benchRead[wideSale](b, 1) }
-func BenchmarkCSVTwoOfSixColumns(b *testing.B) { benchRead[narrowSale](b, 1) }
+func BenchmarkCSVSixColumns(b *testing.B)         { benchRead[wideSale](b, 1) }
+func BenchmarkCSVTwoOfSixColumns(b *testing.B)    { benchRead[narrowSale](b, 1) }
+func BenchmarkCSVTwoColumnsTwoLanes(b *testing.B) { benchRead[narrowSale](b, 2) }
+func BenchmarkCSVSixColumnsTwoLanes(b *testing.B) { benchRead[wideSale](b, 2) }

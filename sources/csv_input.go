@@ -22,8 +22,15 @@ import (
 //	pipe ──▶ pump ───────┘
 type csvInput struct {
 	io.Reader
-	bytes func() int64 // read so far, as they lie in the file
+	raw   rawInput // knows how many bytes were read, as they lie in the file
 	close func()
+}
+
+// plain returns the file that is read, and whether it is read as it lies there.
+func (in *csvInput) plain() (*fileReader, bool) {
+	file, _ := in.raw.(*fileReader)
+	_, packed := in.Reader.(*unpacked)
+	return file, file != nil && !packed
 }
 
 // openInput opens a file, standard input or what open returns. Its reads end with
@@ -33,7 +40,7 @@ func openInput(ctx context.Context, f csvFile, open func(context.Context) (io.Re
 	if err != nil {
 		return nil, err
 	}
-	in := &csvInput{Reader: raw, bytes: raw.count, close: raw.close}
+	in := &csvInput{Reader: raw, raw: raw, close: raw.close}
 	if f.part != nil { // only plain files have parts
 		return in, nil
 	}

@@ -106,7 +106,7 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 	)
 	pass := func() error {
 		if r != nil {
-			n := r.in.bytes()
+			n := r.in.raw.count()
 			out.AddBytes(n - counted)
 			counted = n
 		}

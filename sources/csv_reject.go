@@ -59,8 +59,8 @@ func (r *csvReading[T]) raw(e *csvcodec.Error, rec *csvcodec.Record) []byte {
 	if limit == 0 {
 		limit = defaultMaxRecord
 	}
-	// A record without an end within these limits was not read to its end.
-	if len(e.Raw) >= maxErrorRaw || len(e.Raw) > limit ||
+	// What reaches a limit was cut there.
+	if len(e.Raw) >= min(maxErrorRaw, limit) ||
 		errors.Is(e, csvcodec.ErrRecordTooLarge) || errors.Is(e, csvcodec.ErrTooManyColumns) {
 		return nil
 	}
