@@ -246,22 +246,3 @@ func TestADaemonThatDoesNotSpeakDockerIsNotUsed(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestTheDownloadFails(t *testing.T) {
-	s := httptest.NewServer(http.NotFoundHandler())
-	defer s.Close()
-	h := bareHost(t)
-	h.repository = s.URL
-	_, err := h.startDownloaded(t.Context(), want13)
-	if err == nil || !strings.Contains(err.Error(), "download from "+s.URL) || !strings.Contains(err.Error(), "no version found") {
-		t.Errorf("got %v", err)
-	}
-	if err := emptyFolder(h.cacheDir); err != nil {
-		t.Error(err)
-	}
-	h.cacheDir = ""
-	if _, err := h.startDownloaded(t.Context(), want13); err == nil || !strings.Contains(err.Error(), "no cache folder") {
-		t.Errorf("got %v", err)
-	}
-	http.DefaultClient.CloseIdleConnections()
-}

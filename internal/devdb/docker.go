@@ -141,7 +141,7 @@ func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository
 	}
 	if ctx.Err() == nil && memory != "" {
 		// Every package's tests would wait for it again otherwise.
-		if os.MkdirAll(filepath.Dir(memory), 0o700) == nil {
+		if os.MkdirAll(filepath.Dir(memory), 0o755) == nil {
 			_ = os.WriteFile(memory, nil, 0o600)
 		}
 	}
