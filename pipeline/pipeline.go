@@ -113,6 +113,20 @@ func New(name string, options Options) *Pipeline {
 	return p
 }
 
+// WithOptions returns the same graph under changed options, for those who run
+// pipelines that others have built (a scheduler, a test). The stages are shared; p stays
+// as it is, and neither is to be built upon any further.
+func (p *Pipeline) WithOptions(change func(*Options)) *Pipeline {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	options := p.options
+	change(&options)
+	q := New(p.name, options)
+	q.nodes, q.byName, q.rejects = p.nodes, p.byName, p.rejects
+	q.problems = append(q.problems, p.problems...)
+	return q
+}
+
 // Name returns the pipeline's name.
 func (p *Pipeline) Name() string { return p.name }
 

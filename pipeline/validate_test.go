@@ -116,6 +116,23 @@ func TestMistakesAreFoundBeforeAnythingMoves(t *testing.T) {
 	})
 }
 
+func TestTheSameGraphUnderOtherOptions(t *testing.T) {
+	var got collector[int]
+	p := pipeline.New("p", pipeline.Options{})
+	pipeline.To(pipeline.Via(pipeline.From(p, "numbers", numbers(20)), "picky", picky(everyTenth)), "sink", &got)
+	lenient := p.WithOptions(func(o *pipeline.Options) { o.MaxRejects = 2; o.RunID = "x" })
+	if rep := mustRun(t, lenient); rep.RunID != "x" || rep.Rejects != 2 || len(got.got) != 18 {
+		t.Fatalf("report %+v", rep)
+	}
+	if _, err := p.Run(t.Context()); err == nil {
+		t.Fatal("the options of the first have changed too")
+	}
+	wrong := p.WithOptions(func(o *pipeline.Options) { o.MaxRejects = -5 })
+	if err := wrong.Validate(t.Context()); err == nil {
+		t.Fatal("nonsense passes")
+	}
+}
+
 func runError(t *testing.T, p *pipeline.Pipeline) error {
 	t.Helper()
 	rep, err := p.Run(t.Context())
