@@ -120,19 +120,20 @@ func freeListOf[T any](ls *freeLists) *freeList[T] {
 // while it waits. Only its lane writes it.
 type waitClock struct {
 	total atomic.Int64 // ns
-	since atomic.Int64 // ns since start, 0 when not waiting
+	since atomic.Int64 // mark of when the wait began, 0 when not waiting
 }
 
-func (c *waitClock) begin(epoch time.Time) { c.since.Store(int64(time.Since(epoch)) | 1) }
+// mark is the time since epoch in ns, plus one, so that 0 can mean never.
+func mark(epoch time.Time) int64 { return int64(time.Since(epoch)) + 1 }
 
-func (c *waitClock) end(epoch time.Time) {
-	c.total.Add(int64(time.Since(epoch)) - c.since.Swap(0))
-}
+func (c *waitClock) begin(epoch time.Time) { c.since.Store(mark(epoch)) }
+
+func (c *waitClock) end(epoch time.Time) { c.total.Add(mark(epoch) - c.since.Swap(0)) }
 
 func (c *waitClock) read(epoch time.Time) time.Duration {
 	d := c.total.Load()
 	if since := c.since.Load(); since != 0 {
-		d += max(0, int64(time.Since(epoch))-since)
+		d += mark(epoch) - since
 	}
 	return time.Duration(d)
 }
@@ -145,14 +146,14 @@ type laneStats struct {
 	bytes      atomic.Int64
 	waitIn     waitClock
 	waitOut    waitClock
-	startedAt  atomic.Int64 // ns since epoch, 0 before the start
+	startedAt  atomic.Int64 // marks, 0 before
 	finishedAt atomic.Int64
 }
 
 func newLaneStats() *laneStats { return &laneStats{epoch: time.Now()} }
 
-func (s *laneStats) start()  { s.startedAt.Store(int64(time.Since(s.epoch)) | 1) }
-func (s *laneStats) finish() { s.finishedAt.Store(int64(time.Since(s.epoch)) | 1) }
+func (s *laneStats) start()  { s.startedAt.Store(mark(s.epoch)) }
+func (s *laneStats) finish() { s.finishedAt.Store(mark(s.epoch)) }
 
 // elapsed is the time from the lane's start to its end, or to now.
 func (s *laneStats) elapsed() time.Duration {
@@ -161,7 +162,7 @@ func (s *laneStats) elapsed() time.Duration {
 		return 0
 	}
 	if end == 0 {
-		end = int64(time.Since(s.epoch))
+		end = mark(s.epoch)
 	}
 	return time.Duration(end - start)
 }
