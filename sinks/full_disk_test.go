@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
-	"os/exec"
+	process "os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -29,7 +29,7 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	child := func(how string, attr *syscall.SysProcAttr) (output []byte, err error) {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
+		cmd := process.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFullDisk$", "-test.v")
 		cmd.Env = append(os.Environ(), fullDisk+"="+how)
 		cmd.SysProcAttr = attr
 		return cmd.CombinedOutput()
