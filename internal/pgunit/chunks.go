@@ -8,10 +8,6 @@ import (
 // ChunkSize is the size in bytes at which a stage passes on what it has encoded.
 const ChunkSize = 128 << 10
 
-// QueueBytes bounds what one stage has encoded and the server has not taken. A
-// single chunk may be larger, since a row can be.
-const QueueBytes = 1 << 20
-
 // chunk is a run of whole tuples.
 type chunk struct {
 	data []byte
@@ -45,7 +41,7 @@ func signal(c chan struct{}) {
 func (q *chunks) put(ctx context.Context, c chunk, done <-chan struct{}) error {
 	for {
 		q.mu.Lock()
-		if q.bytes == 0 || q.bytes+len(c.data) <= QueueBytes {
+		if q.bytes == 0 || q.bytes+len(c.data) <= limits.queue {
 			q.queue = append(q.queue, c)
 			q.bytes += len(c.data)
 			q.mu.Unlock()

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/pipeline"
 )
-
-// CommitTimeout bounds COMMIT. With synchronous replication it includes the wait for
-// the standby.
-const CommitTimeout = 30 * time.Second
 
 // Prepare implements [pipeline.Unit]: deferred constraints are checked, and the
 // unit's own row goes into the ledger, if it keeps one.
@@ -56,7 +51,7 @@ func (u *Unit) Commit(ctx context.Context) error {
 	if !u.prepared {
 		return errors.New("pgunit: Commit before Prepare")
 	}
-	bounded, cancel := context.WithTimeout(ctx, CommitTimeout)
+	bounded, cancel := context.WithTimeout(ctx, limits.commit)
 	tag, err := u.conn.Conn().Exec(bounded, "commit")
 	cancel()
 	if err == nil {
@@ -101,7 +96,7 @@ func (u *Unit) Rollback(ctx context.Context) error {
 	conn := u.conn.Conn()
 	var err error
 	if !conn.IsClosed() {
-		bounded, cancel := context.WithTimeout(ctx, Grace)
+		bounded, cancel := context.WithTimeout(ctx, limits.grace)
 		_, err = conn.Exec(bounded, "rollback")
 		cancel()
 	}
@@ -117,7 +112,7 @@ func (u *Unit) Rollback(ctx context.Context) error {
 // have noticed the loss, and would hold the transaction's locks against the next
 // attempt until it does.
 func (u *Unit) endBackend(ctx context.Context) error {
-	bounded, cancel := context.WithTimeout(ctx, Grace)
+	bounded, cancel := context.WithTimeout(ctx, limits.grace)
 	defer cancel()
 	conn, err := fresh(bounded, u.pool)
 	if err != nil {
@@ -144,7 +139,7 @@ func (u *Unit) release(ctx context.Context) {
 // discard closes the connection.
 func (u *Unit) discard(ctx context.Context) {
 	u.released = true
-	bounded, cancel := context.WithTimeout(ctx, Grace)
+	bounded, cancel := context.WithTimeout(ctx, limits.grace)
 	defer cancel()
 	conn := u.conn.Hijack()
 	_ = conn.Close(bounded) // it is of no further use either way

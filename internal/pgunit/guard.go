@@ -12,10 +12,6 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Grace is how long a statement of a cancelled run may take to end before the
-// connection is cut, and how long a ROLLBACK may take.
-const Grace = 5 * time.Second
-
 // guard returns a context for a statement on the unit's connection that outlives
 // ctx: when ctx is done the server is asked, after patience, to cancel what it is
 // doing, and after Grace the returned context ends, upon which pgx cuts the
@@ -25,7 +21,7 @@ func (u *Unit) guard(ctx context.Context, patience time.Duration) (_ context.Con
 	ended, watched := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(watched)
-		deadline := time.NewTimer(Grace)
+		deadline := time.NewTimer(limits.grace)
 		defer deadline.Stop()
 		first := time.NewTimer(patience)
 		defer first.Stop()
@@ -35,7 +31,7 @@ func (u *Unit) guard(ctx context.Context, patience time.Duration) (_ context.Con
 		case <-first.C:
 		}
 		asked := make(chan struct{})
-		asking, giveUp := context.WithTimeout(context.WithoutCancel(ctx), Grace)
+		asking, giveUp := context.WithTimeout(context.WithoutCancel(ctx), limits.grace)
 		defer giveUp()
 		u.tainted.Store(true)
 		go func() {

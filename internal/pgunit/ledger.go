@@ -18,13 +18,8 @@ import (
 // DefaultSchema is where the ledger is kept when nobody says otherwise.
 const DefaultSchema = "millrace"
 
-// FenceTimeout is how long a process may idle between taking the fence and COMMIT
-// before the server ends its session: a process that was stopped there must not
-// hold up the next attempt for ever.
-const FenceTimeout = time.Minute
-
 // beginTimeout is how long an attempt waits for an older one that is committing.
-const beginTimeout = FenceTimeout + 15*time.Second
+func beginTimeout() time.Duration { return limits.fence + 15*time.Second }
 
 // Ledger keeps the ledger of commits and the cursors in a schema of a database. It is
 // what a [pipeline.State] is made of. It is configuration: any number of runs may
@@ -83,7 +78,7 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 }
 
 func (l Ledger) begin(ctx context.Context, tx pgx.Tx, run pipeline.Run) (known pipeline.Recovered, err error) {
-	if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", beginTimeout.Milliseconds())); err != nil {
+	if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", beginTimeout().Milliseconds())); err != nil {
 		return known, err
 	}
 	// An attempt numbered 1 is somebody who starts the run anew, perhaps after a crash
@@ -241,7 +236,7 @@ func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, min
 		}
 		return pipeline.ErrFenced
 	}
-	_, err = conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", FenceTimeout.Milliseconds()))
+	_, err = conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", limits.fence.Milliseconds()))
 	return err
 }
 

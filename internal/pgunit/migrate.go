@@ -61,7 +61,7 @@ func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	if err := l.migrate(ctx, tx); err != nil {
-		return l.missingGrant(ctx, tx, conn.Config(), err)
+		return l.missingGrant(conn.Config(), err)
 	}
 	return tx.Commit(ctx)
 }
@@ -115,18 +115,19 @@ select c.relname
 	return true, nil
 }
 
-const schemaExists = "select exists (select from pg_catalog.pg_namespace where nspname = $1)"
-
 // migrate runs what is missing. Called with the lock held.
 func (l Ledger) migrate(ctx context.Context, tx pgx.Tx) error {
-	var there bool
-	if err := tx.QueryRow(ctx, schemaExists, l.schema()).Scan(&there); err != nil {
-		return err
-	}
-	if !there { // "if not exists" would need the privilege also when it exists
+	var may bool
+	err := tx.QueryRow(ctx, "select has_schema_privilege(oid, 'create') and has_schema_privilege(oid, 'usage') from pg_catalog.pg_namespace where nspname = $1", l.schema()).Scan(&may)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows): // "if not exists" would need the privilege also when it exists
 		if _, err := tx.Exec(ctx, "create schema "+pgx.Identifier{l.schema()}.Sanitize()); err != nil {
 			return err
 		}
+	case err != nil:
+		return err
+	case !may: // the search path would pass it over without a word
+		return errNoSchema
 	}
 	if _, err := tx.Exec(ctx, "select set_config('search_path', $1, true)", pgx.Identifier{l.schema()}.Sanitize()); err != nil {
 		return err
@@ -156,23 +157,20 @@ func (l Ledger) migrate(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
-// missingGrant says what the role lacks, when that is why the ledger could not be
-// made in tx.
-func (l Ledger) missingGrant(ctx context.Context, tx pgx.Tx, config *pgx.ConnConfig, err error) error {
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || refused.Code != "42501" || tx.Rollback(ctx) != nil {
-		return err
-	}
-	var there bool
-	if err := tx.Conn().QueryRow(ctx, schemaExists, l.schema()).Scan(&there); err != nil {
-		return err
-	}
+var errNoSchema = errors.New("the schema may not be used")
+
+// missingGrant says what the role lacks, when that is why the ledger could not be made.
+func (l Ledger) missingGrant(config *pgx.ConnConfig, err error) error {
 	role := pgx.Identifier{config.User}.Sanitize()
-	grant := fmt.Sprintf("GRANT CREATE ON DATABASE %s TO %s", pgx.Identifier{config.Database}.Sanitize(), role)
-	if there {
-		grant = fmt.Sprintf("GRANT USAGE, CREATE ON SCHEMA %s TO %s", pgx.Identifier{l.schema()}.Sanitize(), role)
+	where := fmt.Sprintf("the ledger cannot be made in schema %q of database %q", l.schema(), config.Database)
+	var refused *pgconn.PgError
+	switch {
+	case errors.Is(err, errNoSchema):
+		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT USAGE, CREATE ON SCHEMA %s TO %s", where, pgx.Identifier{l.schema()}.Sanitize(), role))
+	case errors.As(err, &refused) && refused.Code == "42501":
+		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT CREATE ON DATABASE %s TO %s: %w", where, pgx.Identifier{config.Database}.Sanitize(), role, &ServerError{Err: refused}))
 	}
-	return pipeline.Permanent(fmt.Errorf("the ledger cannot be made in schema %q of database %q: somebody who may must run: %s: %w", l.schema(), config.Database, grant, &ServerError{Err: refused}))
+	return err
 }
 
 // useGrant says what the role lacks to use a ledger that is there.

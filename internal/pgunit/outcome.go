@@ -9,15 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// OutcomeTimeout bounds the asking for what became of a lost COMMIT.
-const OutcomeTimeout = 20 * time.Second
-
 // outcomePause is how long to wait between two questions.
 const outcomePause = 200 * time.Millisecond
 
 // outcome asks the server whether the unit's transaction has committed.
 func (u *Unit) outcome(ctx context.Context) (committed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, OutcomeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limits.outcome)
 	defer cancel()
 	var conn *pgx.Conn
 	defer func() {

@@ -6,17 +6,12 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/pipeline"
 )
-
-// AcquireTimeout bounds the wait for a connection of the pool. What a run needs at
-// once is checked at its start; this is for pools that others use too.
-const AcquireTimeout = 30 * time.Second
 
 // Unit is what one run does on one pool: a transaction (read committed) on one
 // connection. It is a [pipeline.Unit]; stages get it by [Join].
@@ -94,7 +89,7 @@ func begin(ctx context.Context, pool *pgxpool.Pool) (*Unit, error) {
 
 // acquire takes a connection of the pool, in a bounded time.
 func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
-	bounded, cancel := context.WithTimeout(ctx, AcquireTimeout)
+	bounded, cancel := context.WithTimeout(ctx, limits.acquire)
 	defer cancel()
 	conn, err := pool.Acquire(bounded)
 	if err == nil {
@@ -104,7 +99,7 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 		s := pool.Stat()
 		if s.AcquiredConns() >= s.MaxConns() {
 			return nil, pipeline.Transient(fmt.Errorf("pool of database %q: all %d connections were in use for %v",
-				pool.Config().ConnConfig.Database, s.MaxConns(), AcquireTimeout))
+				pool.Config().ConnConfig.Database, s.MaxConns(), limits.acquire))
 		}
 	}
 	return nil, ConnectProblem(ctx, pool, err)
