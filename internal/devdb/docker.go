@@ -20,7 +20,7 @@ import (
 const (
 	defaultImage = "postgres:13"
 
-	// pullMemory is how long a pull that failed is not tried again.
+	// pullMemory is how long a pull that took its time to fail is not tried again.
 	pullMemory = 10 * time.Minute
 
 	containerPort = "5432/tcp"
@@ -127,6 +127,7 @@ func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository
 	if info, err := os.Stat(memory); err == nil && time.Since(info.ModTime()) < pullMemory {
 		return fmt.Errorf("image %s is not there, and could not be pulled %s ago", image, time.Since(info.ModTime()).Round(time.Second))
 	}
+	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, h.pullTimeout)
 	defer cancel()
 	err = pool.Client.PullImage(docker.PullImageOptions{
@@ -139,7 +140,7 @@ func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() == nil && memory != "" {
+	if ctx.Err() == nil && memory != "" && time.Since(began) > h.pullSilence/4 {
 		// Every package's tests would wait for it again otherwise.
 		if os.MkdirAll(filepath.Dir(memory), 0o755) == nil {
 			_ = os.WriteFile(memory, nil, 0o600)

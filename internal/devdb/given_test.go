@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +18,11 @@ import (
 // may create databases and is no superuser.
 func givenURL(t *testing.T) (admin, owner string) {
 	t.Helper()
-	admin = TestURL(t)
+	if os.Getenv("DATABASE_URL") == "" {
+		admin = TestURL(t)
+	} else {
+		admin = privateURL(t) // roles are made below, which may not be allowed there
+	}
 	role := "devdb_owner_" + randomHex(6)
 	execute(t, admin, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD 'sesame'", pgx.Identifier{role}.Sanitize()))
 	t.Cleanup(func() {
@@ -37,6 +42,26 @@ func givenURL(t *testing.T) (admin, owner string) {
 	}
 	u.User = url.UserPassword(role, "sesame")
 	return admin, u.String()
+}
+
+func privateURL(t *testing.T) string {
+	t.Helper()
+	w := ways(t)[0]
+	w.use(t)
+	s, err := Start(t.Context(), Options{Purpose: w.purpose})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	db, err := s.NewDatabase(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db.URL
 }
 
 func databasesOf(t *testing.T, admin, owner string) int {
