@@ -16,21 +16,22 @@ const (
 // arena holds the bytes of strings and byte slices side by side, so that a block
 // is one allocation for many values. Bytes once handed out are never written again.
 type arena struct {
-	block []byte // its length is what is used
+	block []byte // all of it; used bytes are handed out
+	used  int    // apart from block, so that taking bytes stores no pointer
 	size  int    // of a block
 }
 
 func (a *arena) take(b []byte) []byte {
-	if len(b) > cap(a.block)-len(a.block) {
+	if len(b) > len(a.block)-a.used {
 		if len(b) > a.size/8 {
 			return append(make([]byte, 0, len(b)), b...) // it would waste the block's rest
 		}
-		a.block = make([]byte, 0, a.size)
+		a.block, a.used = make([]byte, a.size), 0
 	}
-	start := len(a.block)
-	a.block = append(a.block, b...)
+	start := a.used
+	a.used += copy(a.block[start:], b)
 	// The capacity ends with the value, so that appending to it copies.
-	return a.block[start:len(a.block):len(a.block)]
+	return a.block[start:a.used:a.used]
 }
 
 func (a *arena) string(b []byte) string {
@@ -45,17 +46,19 @@ func (a *arena) string(b []byte) string {
 // happens: a column whose values hardly repeat (under half of the time) is left
 // alone for a while, since then a look-up costs more than the copy it saves.
 type interner struct {
-	slots [256]string // one value each; a newcomer takes the place
-	own   arena       // apart from the rows' arena, whose blocks a slot would keep
+	slots *[internSlots]string // one value each; a newcomer takes the place
+	own   arena                // apart from the rows' arena, whose blocks a slot would keep
 	tries int
 	hits  int
 	rest  int // values to come that are not looked up
 }
 
 const (
+	internSlots  = 1 << internBits
+	internBits   = 10
 	internLength = 64 // bytes; longer values are not looked up
-	internSample = 1024
-	internRest   = 64 << 10
+	internSample = 4096
+	internRest   = 128 << 10
 )
 
 // string returns b as a string, in the arena or shared with an earlier value.
@@ -71,15 +74,19 @@ func (in *interner) string(b []byte, a *arena) string {
 		return a.string(b)
 	}
 	if in.tries == internSample {
-		if in.hits < internSample/2 {
-			in.rest = internRest
-			in.slots = [256]string{} // what they keep alive is of no use
-			in.own.block = nil
-		}
+		pays := in.hits >= internSample/2
 		in.tries, in.hits = 0, 0
+		if !pays {
+			in.rest = internRest
+			in.slots, in.own.block, in.own.used = nil, nil, 0 // what they keep alive is of no use
+			return a.string(b)
+		}
+	}
+	if in.slots == nil {
+		in.slots = new([internSlots]string)
 	}
 	in.tries++
-	slot := &in.slots[hashBytes(b)>>56]
+	slot := &in.slots[hashBytes(b)>>(64-internBits)]
 	if *slot == string(b) {
 		in.hits++
 		return *slot

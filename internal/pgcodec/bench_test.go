@@ -137,15 +137,14 @@ func BenchmarkDecode(b *testing.B) {
 		}](b, saleColumns, rows, size)
 	})
 	b.Run("copy", func(b *testing.B) {
-		// The stream's parser and the decoder, a message a row as the server sends it.
+		// From the stream, a message a row as the server sends it.
 		d, err := NewDecoder[sale](saleColumns, nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		p := NewCopyParser(len(saleColumns))
-		var dst sale
-		row := func(v [][]byte) error { return d.Decode(v, &dst) }
-		if err := p.Feed(AppendHeader(nil), row); err != nil {
+		c := NewCopyDecoder(d)
+		batch := make([]sale, 512)
+		if _, _, err := c.Decode(AppendHeader(nil), batch); err != nil {
 			b.Fatal(err)
 		}
 		var messages [][]byte
@@ -155,7 +154,8 @@ func BenchmarkDecode(b *testing.B) {
 		b.ReportAllocs()
 		b.ResetTimer()
 		for i := range b.N {
-			if err := p.Feed(messages[i%len(messages)], row); err != nil {
+			at := i % len(batch)
+			if _, _, err := c.Decode(messages[i%len(messages)], batch[at:]); err != nil {
 				b.Fatal(err)
 			}
 		}

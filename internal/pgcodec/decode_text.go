@@ -1,10 +1,12 @@
 package pgcodec
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -12,7 +14,16 @@ import (
 func (c *compiler) stringDecoder(w *wireType) decodeFunc {
 	a := c.arena
 	switch w.kind {
-	case kindText, kindUnknown:
+	case kindUnknown:
+		return func(src []byte, p unsafe.Pointer) error {
+			// Text for an enum and many others, but the format may be any.
+			if !utf8.Valid(src) || bytes.IndexByte(src, 0) >= 0 {
+				return valueErr("", fmt.Sprintf("a value of %s is not text, and the type is not known: load it into the type map", w.name))
+			}
+			*(*string)(p) = a.string(src)
+			return nil
+		}
+	case kindText:
 		in := &interner{own: arena{size: internBlock}}
 		return func(src []byte, p unsafe.Pointer) error {
 			*(*string)(p) = in.string(src, a)

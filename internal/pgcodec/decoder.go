@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"unsafe"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -13,6 +14,7 @@ import (
 // It is not safe for concurrent use; lanes that decode side by side make one each.
 type Decoder[T any] struct {
 	plans   []decodePlan
+	names   []planNames // of plans
 	columns int
 	records *slab // where T is a pointer: the structs
 }
@@ -22,9 +24,12 @@ type decodePlan struct {
 	index  int // of the column
 	offset uintptr
 	valueDecoder
-	field  Field
-	column string
-	null   string // what to say of a null that the field cannot hold
+}
+
+// planNames is what an error says of a plan.
+type planNames struct {
+	field, column string
+	null          string // what to say of a null that the field cannot hold
 }
 
 // valueDecoder decodes a value into the memory that p points to, which has held
@@ -54,19 +59,25 @@ func NewDecoder[T any](cols []Column, m *pgtype.Map) (*Decoder[T], error) {
 	}
 	c := newCompiler(m)
 	c.arena = &arena{size: arenaBlock}
-	for i, f := range fields {
-		if index[i] < 0 {
-			continue
+	// The plans keep the order of the columns, in which a COPY stream is read.
+	order := make([]int, 0, len(fields))
+	for i := range fields {
+		if index[i] >= 0 {
+			order = append(order, i)
 		}
-		col := cols[index[i]]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return index[a] - index[b] })
+	for _, i := range order {
+		f, col := fields[i], cols[index[i]]
 		w := newWireType(col, c.m)
 		value, ok := c.decoder(f.Type, w)
 		if !ok {
 			problems = append(problems, &TypeError{Field: f.Path, GoType: f.Type, Column: col.Name, Type: w.name, Fits: w.fits()})
 			continue
 		}
-		d.plans = append(d.plans, decodePlan{
-			index: index[i], offset: f.Offset, valueDecoder: value, field: f, column: col.Name,
+		d.plans = append(d.plans, decodePlan{index: index[i], offset: f.Offset, valueDecoder: value})
+		d.names = append(d.names, planNames{
+			field: f.Path, column: col.Name,
 			null: fmt.Sprintf("field %s (%s) cannot hold null: use %s", f.Path, f.Type, w.nullFits(f.Type)),
 		})
 	}
@@ -108,22 +119,29 @@ func (d *Decoder[T]) Decode(raw [][]byte, dst *T) error {
 		base = record
 	}
 	for i := range d.plans {
-		p := &d.plans[i]
-		src := raw[p.index]
-		if src == nil && !p.valueDecoder.null {
-			return p.nullError()
-		}
-		// The offset is the field's own, from reflect.
-		if err := p.decode(src, unsafe.Add(base, p.offset)); err != nil {
-			if src == nil {
-				return p.nullError()
-			}
-			return asValueError(err, p.column, p.field.Path)
+		if err := d.value(i, raw[d.plans[i].index], base); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (p *decodePlan) nullError() error {
-	return &ValueError{Column: p.column, Field: p.field.Path, Reason: p.null, Null: true}
+// value decodes src, nil for null, into the field of plan i.
+func (d *Decoder[T]) value(i int, src []byte, base unsafe.Pointer) error {
+	p := &d.plans[i]
+	if src == nil && !p.null {
+		return d.names[i].nullError()
+	}
+	// The offset is the field's own, from reflect.
+	if err := p.decode(src, unsafe.Add(base, p.offset)); err != nil {
+		if src == nil {
+			return d.names[i].nullError()
+		}
+		return asValueError(err, d.names[i].column, d.names[i].field)
+	}
+	return nil
+}
+
+func (p *planNames) nullError() error {
+	return &ValueError{Column: p.column, Field: p.field, Reason: p.null, Null: true}
 }

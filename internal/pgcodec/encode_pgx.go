@@ -17,7 +17,7 @@ func (c *compiler) pgxEncoder(t reflect.Type, w *wireType) encodeFunc {
 	sample := reflect.New(t).Elem().Interface() // nil for an interface type
 	m := c.pgxMap(sample)
 	oid := w.oid
-	byText := t.Kind() == reflect.String || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.String
+	byText := t.Kind() == reflect.String || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.String || t.Kind() == reflect.Interface
 	if sample != nil && m.PlanEncode(oid, pgtype.BinaryFormatCode, sample) == nil && (!byText || w.kind == kindUnknown) {
 		return nil
 	}

@@ -15,15 +15,18 @@ import (
 type Encoder[T any] struct {
 	columns []Column
 	plans   []encodePlan
-	pointer bool // T is a pointer to the struct
+	names   []planNames // of plans
+	pointer bool        // T is a pointer to the struct
 }
 
 // encodePlan encodes one field into one column.
 type encodePlan struct {
 	offset uintptr
 	encode encodeFunc
-	field  string
-	column string
+
+	// notNull is true if the column takes no null and the field may hold one:
+	// the server's error would not say which record it was.
+	notNull bool
 }
 
 // encodeFunc appends the value that p points to: a length of 4 bytes and that
@@ -82,7 +85,8 @@ func NewEncoder[T any](cols []Column, m *pgtype.Map) (*Encoder[T], error) {
 			continue
 		}
 		e.columns = append(e.columns, col)
-		e.plans = append(e.plans, encodePlan{offset: f.Offset, encode: encode, field: f.Path, column: col.Name})
+		e.plans = append(e.plans, encodePlan{offset: f.Offset, encode: encode, notNull: col.NotNull && mayBeNull(f.Type)})
+		e.names = append(e.names, planNames{field: f.Path, column: col.Name, null: "the table does not allow it (field " + f.Path + ")"})
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
@@ -116,13 +120,26 @@ func (e *Encoder[T]) Append(dst []byte, rec *T) ([]byte, error) {
 	out := append(dst, byte(n>>8), byte(n))
 	for i := range e.plans {
 		p := &e.plans[i]
+		start := len(out)
 		var err error
 		// The offset is the field's own, from reflect.
 		if out, err = p.encode(out, unsafe.Add(base, p.offset)); err != nil {
-			return dst, asValueError(err, p.column, p.field)
+			return dst, asValueError(err, e.names[i].column, e.names[i].field)
+		}
+		if p.notNull && out[start] == 0xff { // only the length -1 begins so
+			return dst, e.names[i].nullError()
 		}
 	}
 	return out, nil
+}
+
+// mayBeNull is false for types that always hold a value.
+func mayBeNull(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface, reflect.Struct:
+		return t != timeType && !isDecimal(t)
+	}
+	return hasOwnEncoding(t) // zeronull.Int8
 }
 
 // compiler makes plans. Plans of pgx may use a Map while they work, and a Map is

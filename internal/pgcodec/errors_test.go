@@ -10,6 +10,7 @@ import (
 
 	"github.com/govalues/decimal"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgtype/zeronull"
 )
 
 // encodeOne encodes a value into a column named v.
@@ -114,6 +115,10 @@ func TestValueErrorsNameColumnValueAndReason(t *testing.T) {
 		{"json that cannot be marshaled", encodes(of(pgtype.JSONOID), map[string]any{"f": func() {}}), `cannot be written as json: json: unsupported type: func()`},
 		{"a string that is no date", encodes(of(pgtype.DateOID), "yesterday"), `column "v": "yesterday" cannot be written as date`},
 
+		{"nil into a column that is not null", encodes(Column{OID: pgtype.Int8OID, NotNull: true}, (*int64)(nil)), `column "v" is null, and the table does not allow it (field V)`},
+		{"a zero that is null", encodes(Column{OID: pgtype.Int8OID, NotNull: true}, zeronull.Int8(0)), `column "v" is null, and the table does not allow it`},
+		{"bytes of a type that is not known", decodesRaw[string](99999, 'a', 0), `column "v": a value of the type with OID 99999 is not text, and the type is not known: load it into the type map`},
+
 		{"a bigint over int32", decodes[int32](pgtype.Int8OID, int64(3000000000)), `column "v": 3000000000 is out of range for int32`},
 		{"a negative integer into uint", decodes[uint](pgtype.Int4OID, -1), `column "v": -1 is out of range for uint`},
 		{"a negative bigint into uint64", decodes[uint64](pgtype.Int8OID, int64(-5)), `column "v": -5 is out of range for uint64`},
@@ -182,6 +187,12 @@ func TestWhatFitsExactlyPasses(t *testing.T) {
 		{"an integer float in smallint", encodes(of(pgtype.Int2OID), -300.0)},
 		{"NaN in real", encodes(of(pgtype.Float4OID), math.NaN())},
 		{"infinity in real", encodes(of(pgtype.Float4OID), math.Inf(1))},
+		{"any that holds an int", encodes(of(pgtype.Int4OID), any(7))},
+		{"any that holds text of a date", encodes(of(pgtype.DateOID), any("2024-02-29"))},
+		{"any that holds nothing", encodes(of(pgtype.DateOID), any(nil))},
+		{"null into any", decodes[any](pgtype.DateOID, nil)},
+		{"a value that is not null in a column that is not", encodes(Column{OID: pgtype.Int8OID, NotNull: true}, new(int64))},
+		{"an enum that is not known", decodesRaw[string](99999, 'o', 'k')},
 		{"the last date", encodes(of(pgtype.DateOID), time.Date(5874897, 12, 31, 23, 0, 0, 0, time.UTC))},
 		{"the first date", encodes(of(pgtype.DateOID), time.Date(-4713, 11, 24, 0, 0, 0, 0, time.UTC))},
 		{"the smallest int64 from numeric", decodes[int64](pgtype.NumericOID, int64(math.MinInt64))},
