@@ -26,22 +26,23 @@ const (
 // has passed, how many line feeds were in that, and whether the record ended.
 func (w *quoteWalk) record(b []byte, comma byte) (n, lines int, done bool) {
 	for n < len(b) {
-		rest := b[n:]
+		// In pieces, so that looking for a far quote costs little when the line
+		// feed is near.
+		rest := b[n:min(len(b), n+4096)]
 		if w.mode == walkOutside {
-			i := bytes.IndexByte(rest, '\n')
-			if i < 0 {
-				i = len(rest)
+			q := bytes.IndexByte(rest, '"')
+			if q < 0 {
+				q = len(rest)
 			}
-			q := bytes.IndexByte(rest[:i], '"')
-			switch {
-			case q >= 0:
-				n += w.quote(rest, q, comma)
-			case i < len(rest):
+			switch i := bytes.IndexByte(rest[:q], '\n'); {
+			case i >= 0:
 				w.prev = '\n'
 				return n + i + 1, lines + 1, true
+			case q < len(rest):
+				n += w.quote(rest, q, comma)
 			default:
-				w.prev = rest[i-1]
-				n = len(b)
+				w.prev = rest[q-1]
+				n += q
 			}
 			continue
 		}

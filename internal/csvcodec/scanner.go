@@ -372,14 +372,14 @@ func (s *Scanner) fill() error {
 			return nil
 		}
 		if err != nil {
-			s.err = fmt.Errorf("after line %d: %w", s.line, err)
+			s.err = fmt.Errorf("line %d: %w", s.line, err)
 			return s.err
 		}
 		if n > 0 {
 			return nil
 		}
 	}
-	s.err = fmt.Errorf("after line %d: %w", s.line, io.ErrNoProgress)
+	s.err = fmt.Errorf("line %d: %w", s.line, io.ErrNoProgress)
 	return s.err
 }
 
