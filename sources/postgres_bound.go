@@ -99,7 +99,7 @@ func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, 
 		params, formats = append(params, []byte(*from)), append(formats, pgx.TextFormatCode)
 		sql = fmt.Sprintf("SELECT b FROM (%s) AS bound WHERE b > $%d", sql, len(params))
 	}
-	if _, err := conn.PgConn().Prepare(ctx, "", sql, nil); err != nil {
+	if err := r.prepareOver(ctx, conn, sql); err != nil {
 		return nil, err
 	}
 	result := conn.PgConn().ExecPrepared(ctx, "", params, formats, []int16{pgx.BinaryFormatCode}).Read()
@@ -200,7 +200,7 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	if err := r.checkSessions(ctx, conn); err != nil {
 		return err
 	}
-	_, err := conn.PgConn().Prepare(ctx, "", r.boundQuery(d), nil)
+	err := r.prepareOver(ctx, conn, r.boundQuery(d))
 	if isCode(err, undefinedFunction) {
 		return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, which has no order", r.cursor, d.cursor.TypeName))
 	}
@@ -210,7 +210,7 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 // checkNulls looks for rows that no range would hold.
 func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + pgx.Identifier{r.cursor}.Sanitize() + " IS NULL)"
-	if _, err := conn.PgConn().Prepare(ctx, "", sql, nil); err != nil {
+	if err := r.prepareOver(ctx, conn, sql); err != nil {
 		return err
 	}
 	result := conn.PgConn().ExecPrepared(ctx, "", d.params, d.paramFormats, nil).Read()

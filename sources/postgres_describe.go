@@ -2,6 +2,7 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcodec"
+	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -92,8 +94,20 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 	if d.relation != nil {
 		names = columnList(d.columns)
 	}
-	_, err = conn.PgConn().Prepare(ctx, "", "SELECT "+names+" FROM "+r.from(d.relation)+where, nil)
-	return d, err
+	return d, r.prepareOver(ctx, conn, "SELECT "+names+" FROM "+r.from(d.relation)+where)
+}
+
+// prepareOver prepares a statement that is built over the table or the query.
+func (r *pgSource) prepareOver(ctx context.Context, conn *pgx.Conn, sql string) error {
+	_, err := conn.PgConn().Prepare(ctx, "", sql, nil)
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		refused.Position = 0 // in another text than the user's
+		if r.query != "" && refused.Code == syntaxError {
+			return pipeline.Permanent(r.at(fmt.Errorf("with a Cursor it is read as a subquery, and it cannot be one: %w", &pgunit.ServerError{Err: refused})))
+		}
+	}
+	return err
 }
 
 func (r *pgSource) kind() string {

@@ -16,6 +16,7 @@ import (
 // SQLSTATEs that need more words
 // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 const (
+	syntaxError           = "42601"
 	queryCanceled         = "57014"
 	insufficientPrivilege = "42501"
 	readOnlyTransaction   = "25006"
