@@ -155,11 +155,7 @@ func (a *attempt) echoes(r *nodeRun, err error) bool {
 func (a *attempt) runStages(ctx context.Context) error {
 	// All contexts exist before the first stage starts: the writer of rejects,
 	// which any stage may use, is of another stage.
-	type start struct {
-		ctx    context.Context
-		cancel context.CancelFunc
-	}
-	starts := make([]start, len(a.nodes))
+	starts := make([]func(), len(a.nodes))
 	for i, r := range a.nodes {
 		s := &scope{run: a.run, state: a.p.options.State, attempt: a, node: r, logger: r.logger}
 		stageCtx, cancel := context.WithValue(ctx, scopeKey{}, s), context.CancelFunc(func() {})
@@ -167,7 +163,7 @@ func (a *attempt) runStages(ctx context.Context) error {
 			stageCtx, cancel = context.WithTimeoutCause(stageCtx, d, &timeoutError{what: "the stage", limit: d})
 		}
 		r.halt = haltOn(stageCtx)
-		starts[i] = start{stageCtx, cancel}
+		starts[i] = func() { r.run(stageCtx, cancel) }
 		if r.node.kind == KindRejects {
 			a.rejects.out = newWriter[Reject](r, r.addLane())
 		}
@@ -176,11 +172,11 @@ func (a *attempt) runStages(ctx context.Context) error {
 		close(a.rejects.ended)
 	}
 	var wg sync.WaitGroup
-	for i, r := range a.nodes {
+	for _, start := range starts {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			r.run(starts[i].ctx, starts[i].cancel)
+			start()
 		}()
 	}
 	wg.Wait()

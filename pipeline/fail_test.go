@@ -166,17 +166,12 @@ func TestATornStreamNeverLooksWhole(t *testing.T) {
 		return errBroken
 	}))
 	liar := pipeline.To(s, "liar", pipeline.SinkFunc[int](func(_ context.Context, in *pipeline.Reader[int]) error {
-		for {
-			sawError := false
-			for _, err := range in.All() {
-				sawError = sawError || err != nil
-			}
-			if sawError {
-				return nil
-			}
-			ended = true
-			return nil
+		sawError := false
+		for _, err := range in.All() {
+			sawError = sawError || err != nil
 		}
+		ended = !sawError
+		return nil
 	}))
 	after := false
 	pipeline.Do(p, "after", func(context.Context) error { after = true; return nil }, pipeline.After(liar))

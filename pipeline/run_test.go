@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -311,7 +312,10 @@ func TestRecordsReadsASourceFromWithinAStage(t *testing.T) {
 		}
 	})
 	t.Run("left early", func(t *testing.T) {
-		for r := range pipeline.Records(t.Context(), numbers(1_000_000)) {
+		for r, err := range pipeline.Records(t.Context(), numbers(1_000_000)) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if r == 3 {
 				break
 			}
@@ -334,7 +338,7 @@ func TestRecordsReadsASourceFromWithinAStage(t *testing.T) {
 			}
 			n++
 		}
-		if last != errBroken {
+		if !errors.Is(last, errBroken) {
 			t.Fatalf("error %v after %d records", last, n)
 		}
 	})

@@ -166,17 +166,17 @@ func TestAFailedRunRollsEverythingBack(t *testing.T) {
 }
 
 func TestAFailedCommitSaysWhatIsDone(t *testing.T) {
-	run := func(t *testing.T, o pipeline.Options, failing error) (error, *diary) {
+	run := func(t *testing.T, o pipeline.Options, failing error) (*diary, error) {
 		t.Helper()
 		var d diary
 		_, err := unitPipeline(o,
 			&fakeUnit{name: "one", diary: &d},
 			&fakeUnit{name: "two", diary: &d, fails: map[string]error{"commit": failing}},
 			&fakeUnit{name: "three", diary: &d}).Run(t.Context())
-		return err, &d
+		return &d, err
 	}
 	t.Run("the first was committed, so without a ledger a retry would do it twice", func(t *testing.T) {
-		err, d := run(t, pipeline.Options{Retry: pipeline.Retry{MaxAttempts: 5}}, errBroken)
+		d, err := run(t, pipeline.Options{Retry: pipeline.Retry{MaxAttempts: 5}}, errBroken)
 		var ce *pipeline.CommitError
 		if !errors.As(err, &ce) || !slices.Equal(ce.Committed, []string{"one"}) || ce.Failed != "two" || ce.Unknown {
 			t.Fatalf("error %v", err)
@@ -190,7 +190,7 @@ func TestAFailedCommitSaysWhatIsDone(t *testing.T) {
 		}
 	})
 	t.Run("an answer that was lost", func(t *testing.T) {
-		err, _ := run(t, pipeline.Options{}, fmt.Errorf("eof: %w", pipeline.ErrOutcomeUnknown))
+		_, err := run(t, pipeline.Options{}, fmt.Errorf("eof: %w", pipeline.ErrOutcomeUnknown))
 		var ce *pipeline.CommitError
 		if !errors.As(err, &ce) || !ce.Unknown || !pipeline.IsPermanent(err) {
 			t.Fatalf("error %v", err)

@@ -66,8 +66,9 @@ func demo(ctx context.Context, pool *pgxpool.Pool) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := onPrivateDatabase(ctx, demo); err != nil {
+	err := onPrivateDatabase(ctx, demo)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 }
