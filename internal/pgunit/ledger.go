@@ -218,6 +218,10 @@ func (l Ledger) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 
 // fence locks the row of the run's newest attempt until the end of the transaction.
 func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, mine int64) error {
+	// Before the lock: a process that is stopped while it holds it must not hold it for ever.
+	if _, err := conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", FenceTimeout.Milliseconds())); err != nil {
+		return err
+	}
 	var newest int64
 	err := conn.QueryRow(ctx, "select fence from "+l.table("attempts")+" where pipeline = $1 and run_id = $2 for update", run.Pipeline, run.ID).Scan(&newest)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -236,8 +240,7 @@ func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, min
 		}
 		return pipeline.ErrFenced
 	}
-	_, err = conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", limits.fence.Milliseconds()))
-	return err
+	return nil
 }
 
 // record inserts the run's row.
