@@ -26,7 +26,7 @@ const (
 	// FenceTimeout is how long a process may idle between taking the fence and
 	// COMMIT before the server ends its session: a process that was stopped there
 	// must not hold up the next attempt for ever.
-	FenceTimeout = time.Minute
+	FenceTimeout = 30 * time.Second
 )
 
 // limits are variables so that tests need not wait.
