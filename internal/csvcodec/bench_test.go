@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gocarina/gocsv"
+	"github.com/govalues/decimal"
 )
 
 // benchRow has the columns that the project measures itself by: bigint, text,
@@ -136,7 +137,51 @@ func BenchmarkRead(b *testing.B) {
 	in, quoted := benchInput(benchRows, false), benchInput(benchRows, true)
 	b.Run("six columns", func(b *testing.B) { benchRead[benchRow](b, in) })
 	b.Run("six columns quoted", func(b *testing.B) { benchRead[benchRow](b, quoted) })
+	b.Run("decimal", func(b *testing.B) { benchRead[benchDecimal](b, in) })
 	b.Run("two columns", func(b *testing.B) { benchRead[benchTwo](b, in) })
+}
+
+func BenchmarkWrite(b *testing.B) {
+	in := benchInput(benchRows, false)
+	r, err := NewReader[benchRow](bytes.NewReader(in), ReadOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows := make([]benchRow, benchRows)
+	if _, err := r.ReadBatch(rows); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("six columns", func(b *testing.B) {
+		e, err := NewEncoder[benchRow](EncodeOptions{Layout: time.DateOnly})
+		if err != nil {
+			b.Fatal(err)
+		}
+		buf := make([]byte, 0, 64<<10)
+		measure(b, in, func() {
+			for i := range rows {
+				if len(buf) > 60<<10 {
+					buf = buf[:0]
+				}
+				if buf, err = e.Append(buf, &rows[i]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	})
+	b.Run("gocsv", func(b *testing.B) {
+		measure(b, in, func() {
+			if err := gocsv.MarshalWithoutHeaders(rows, io.Discard); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+}
+
+// benchDecimal has money as the sales job has it.
+type benchDecimal struct {
+	Product  string          `csv:"product"`
+	Quantity int64           `csv:"quantity"`
+	Price    decimal.Decimal `csv:"unit_price"`
 }
 
 func BenchmarkPeers(b *testing.B) {
