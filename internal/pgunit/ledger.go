@@ -219,7 +219,7 @@ func (l Ledger) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 // fence locks the row of the run's newest attempt until the end of the transaction.
 func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, mine int64) error {
 	// Before the lock: a process that is stopped while it holds it must not hold it for ever.
-	if _, err := conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", FenceTimeout.Milliseconds())); err != nil {
+	if _, err := conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", limits.fence.Milliseconds())); err != nil {
 		return err
 	}
 	var newest int64
