@@ -82,15 +82,15 @@ func createLocked(path string) (*os.File, error) {
 		}
 		_, err = lockFile(f)
 		if err != nil {
-			f.Close()
-			os.Remove(path)
+			_ = f.Close()
+			_ = os.Remove(path)
 			return nil, err
 		}
 		// Between its creation and the lock the file looked like a dead one.
 		if same(f, path) {
 			return f, nil
 		}
-		f.Close()
+		_ = f.Close()
 	}
 	return nil, fmt.Errorf("%s: other processes keep removing it", filepath.Base(path))
 }
@@ -123,7 +123,7 @@ func removeDead(path string) (removed bool, err error) {
 	}
 	locked, err := lockFile(f)
 	if !locked || err != nil || !same(f, path) {
-		f.Close()
+		_ = f.Close()
 		return false, err
 	}
 	if err := removeOpen(f, path); err != nil {

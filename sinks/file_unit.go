@@ -72,8 +72,8 @@ func beginFile(ctx context.Context, path, target string) (*fileUnit, error) {
 		return nil, u.fail(err)
 	}
 	if err := u.adopt(); err != nil {
-		u.file.Close()
-		os.Remove(u.temp)
+		_ = u.file.Close()
+		_ = os.Remove(u.temp)
 		return nil, u.fail(err)
 	}
 	return u, nil

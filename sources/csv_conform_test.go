@@ -12,7 +12,7 @@ import (
 // TestConformance holds the sources to what any source has to do.
 func TestConformance(t *testing.T) {
 	dir := t.TempDir()
-	content := string(bigFile(20_000, ","))
+	content := string(bigFile(3_000, ","))
 	some := pipelinetest.WithOptions(pipeline.Options{MaxRejects: -1})
 	for name, source := range map[string]sources.CSV[sale]{
 		"plain":  {Path: file(t, dir, "a.csv", content)},

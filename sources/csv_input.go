@@ -73,7 +73,7 @@ func openRaw(ctx context.Context, f csvFile, open func(context.Context) (io.Read
 			return nil, err
 		}
 		if r == nil {
-			return nil, pipeline.Permanent(errors.New("Open returned neither a reader nor an error"))
+			return nil, pipeline.Permanent(errors.New("neither a reader nor an error came from Open"))
 		}
 		return newPump(ctx, r, r.Close, idle), nil
 	case f.path == stdinPath:
@@ -103,7 +103,7 @@ func openRaw(ctx context.Context, f csvFile, open func(context.Context) (io.Read
 	}
 	r, err := newFileReader(ctx, file, f)
 	if err != nil {
-		file.Close()
+		_ = file.Close()
 		return nil, err
 	}
 	return r, nil
@@ -139,7 +139,7 @@ func openPipe(ctx context.Context, path string) (*os.File, error) {
 		case ch <- opened{file, err}:
 		case <-ctx.Done():
 			if err == nil {
-				file.Close()
+				_ = file.Close()
 			}
 		}
 	}()
@@ -233,7 +233,7 @@ func (r *fileReader) unchanged() error {
 
 func (r *fileReader) count() int64   { return r.read }
 func (r *fileReader) failure() error { return r.err }
-func (r *fileReader) close()         { r.file.Close() }
+func (r *fileReader) close()         { _ = r.file.Close() }
 
 // halted stands in for the context of a stage, which a struct should not hold.
 type halted struct {

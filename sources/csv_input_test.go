@@ -27,8 +27,8 @@ func withStdin(t *testing.T) *os.File {
 	os.Stdin = r
 	t.Cleanup(func() {
 		os.Stdin = old
-		w.Close()
-		r.Close()
+		_ = w.Close() // perhaps for the second time
+		check(t, r.Close())
 	})
 	return w
 }
@@ -38,7 +38,7 @@ func TestStandardInputIsReadOnce(t *testing.T) {
 	if _, err := w.WriteString("id,product,quantity\n1,tea,3\n"); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	check(t, w.Close())
 	got, _, err := run(t, sources.CSV[sale]{Path: "-"}, pipeline.Options{})
 	if want := []sale{{1, "tea", 3}}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %v, %v", got, err)
@@ -90,7 +90,7 @@ func TestRecordsDoNotLieStill(t *testing.T) {
 			t.Fatal("the record waits for more input")
 		}
 	}
-	w.Close()
+	check(t, w.Close())
 	if _, err := e.Wait(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func TestCancelWhileTheInputWaits(t *testing.T) {
 		if _, err := w.WriteString(head); err != nil {
 			t.Fatal(err)
 		}
-		return sources.CSV[sale]{Path: "-"}, func() { w.Close() } // standard input is not ours to close: its reader stays
+		return sources.CSV[sale]{Path: "-"}, func() { check(t, w.Close()) } // standard input is not ours to close: its reader stays
 	}
 	opened := func(t *testing.T) (sources.CSV[sale], func()) {
 		var opens atomic.Int32
@@ -112,7 +112,7 @@ func TestCancelWhileTheInputWaits(t *testing.T) {
 				return io.NopCloser(strings.NewReader(head)), nil
 			}
 			r, w := io.Pipe()
-			go w.Write([]byte(head))
+			go io.WriteString(w, head) //nolint:errcheck // the reader may be gone before
 			return r, nil
 		}}, func() {}
 	}
@@ -195,7 +195,7 @@ func TestAFileThatChangesWhileItIsRead(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path+": after line ") {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path+": line ") {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 			if pipeline.IsPermanent(err) {

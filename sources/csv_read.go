@@ -157,5 +157,5 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 // isEOF tells the end of the input from a reader's error that has io.EOF as its
 // cause: that input is torn.
 func isEOF(err error) bool {
-	return err == io.EOF //nolint:errorlint // see above
+	return err == io.EOF
 }

@@ -47,7 +47,7 @@ func TestLanesReadTheSame(t *testing.T) {
 	for i := range 5 {
 		file(t, many, fmt.Sprintf("%d.csv", i), string(bigFile(100+i*14_000, ",")))
 	}
-	body := content[strings.Index(content, "0,"):]
+	_, body, _ := strings.Cut(content, "quantity\r\n")
 	for _, tt := range []struct {
 		name   string
 		source sources.CSV[sale]
