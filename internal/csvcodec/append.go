@@ -32,15 +32,20 @@ func (p *encodePlan) appendBytes(dst, b []byte) []byte {
 	return p.appendText(dst, unsafe.String(unsafe.SliceData(b), len(b))) // b does not change meanwhile
 }
 
-// appendPlain puts the number that has been appended from start on in quotes
-// if it needs them, as 1.5 does where the delimiter is a point.
+// appendPlain puts the number or time that has been appended from start on in
+// quotes if it needs them, as 1.5 does where the delimiter is a point.
 func (p *encodePlan) appendPlain(dst []byte, start int) []byte {
-	if c := p.comma; c == '.' || c == '-' || c == '+' || c >= '0' && c <= '9' || c >= 'A' {
+	if p.oddComma {
 		if text := string(dst[start:]); p.needsQuotes(text) {
 			return appendQuoted(dst[:start], text)
 		}
 	}
 	return dst
+}
+
+// oddComma reports whether a delimiter may stand in a number or a time.
+func oddComma(c byte) bool {
+	return c >= '+' && c <= ':' && c != ',' || c >= 'A'
 }
 
 // needsQuotes follows encoding/csv: a delimiter, a quote, a line feed or a carriage return anywhere, a
@@ -106,12 +111,50 @@ func appendQuoted(dst []byte, s string) []byte {
 
 func (p *encodePlan) appendInt(dst []byte, v int64) []byte {
 	start := len(dst)
-	return p.appendPlain(strconv.AppendInt(dst, v, 10), start)
+	u := uint64(v)
+	if v < 0 {
+		dst = append(dst, '-')
+		u = -u
+	}
+	return p.appendPlain(appendDigits(dst, u), start)
 }
 
 func (p *encodePlan) appendUint(dst []byte, v uint64) []byte {
 	start := len(dst)
-	return p.appendPlain(strconv.AppendUint(dst, v, 10), start)
+	return p.appendPlain(appendDigits(dst, v), start)
+}
+
+const digitPairs = "0001020304050607080910111213141516171819" +
+	"2021222324252627282930313233343536373839" +
+	"4041424344454647484950515253545556575859" +
+	"6061626364656667686970717273747576777879" +
+	"8081828384858687888990919293949596979899"
+
+// appendDigits appends v two digits at a time, straight into place.
+func appendDigits(dst []byte, v uint64) []byte {
+	if v < 10 {
+		return append(dst, '0'+byte(v))
+	}
+	n := 2
+	for limit := uint64(100); v >= limit && n < 20; n++ {
+		if limit *= 10; n == 19 {
+			limit = math.MaxUint64
+		}
+	}
+	dst = append(dst, "00000000000000000000"[:n]...)
+	at := len(dst)
+	for v >= 100 {
+		pair := v % 100 * 2
+		v /= 100
+		at -= 2
+		dst[at], dst[at+1] = digitPairs[pair], digitPairs[pair+1]
+	}
+	if v >= 10 {
+		dst[at-2], dst[at-1] = digitPairs[v*2], digitPairs[v*2+1]
+	} else {
+		dst[at-1] = '0' + byte(v)
+	}
+	return dst
 }
 
 // appendFloat writes the shortest decimal that reads back as v, without an
@@ -135,7 +178,7 @@ func appendHundredths(dst []byte, v int64) []byte {
 		v = -v
 	}
 	whole, part := v/100, byte(v%100)
-	dst = strconv.AppendInt(dst, whole, 10)
+	dst = appendDigits(dst, uint64(whole))
 	switch {
 	case part == 0:
 		return dst
@@ -158,10 +201,11 @@ func (p *encodePlan) appendTime(dst []byte, t time.Time) ([]byte, error) {
 	case time.DateOnly:
 		year, month, day := t.Date()
 		if year >= 0 && year <= 9999 {
-			y, m, d := uint(year), uint(month), uint(day)
-			p.scratch = append(p.scratch[:0], '0'+byte(y/1000), '0'+byte(y/100%10), '0'+byte(y/10%10), '0'+byte(y%10),
-				'-', '0'+byte(m/10), '0'+byte(m%10), '-', '0'+byte(d/10), '0'+byte(d%10))
-			break
+			century, y, m, d := year/100*2, year%100*2, int(month)*2, day*2
+			start := len(dst)
+			dst = append(dst, digitPairs[century], digitPairs[century+1], digitPairs[y], digitPairs[y+1],
+				'-', digitPairs[m], digitPairs[m+1], '-', digitPairs[d], digitPairs[d+1])
+			return p.appendPlain(dst, start), nil
 		}
 		fallthrough
 	default:

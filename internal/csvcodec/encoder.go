@@ -121,16 +121,17 @@ type encodeOp struct {
 }
 
 type encodePlan struct {
-	header  []string
-	ops     []encodeOp
-	comma   byte
-	commas  uint64
-	lineEnd string
-	null    string
-	layout  string
-	general bool   // some op is left to gocsv
-	row     rowTap // what gocsv made of the record
-	scratch []byte
+	header   []string
+	ops      []encodeOp
+	comma    byte
+	commas   uint64
+	lineEnd  string
+	null     string
+	layout   string
+	oddComma bool   // the delimiter may stand in a number
+	general  bool   // some op is left to gocsv
+	row      rowTap // what gocsv made of the record
+	scratch  []byte
 }
 
 func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
@@ -147,7 +148,7 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &encodePlan{comma: o.Comma, commas: uint64(o.Comma) * loBits, lineEnd: "\n", null: o.Null, layout: o.Layout}
+	p := &encodePlan{comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout}
 	if o.CRLF {
 		p.lineEnd = "\r\n"
 	}

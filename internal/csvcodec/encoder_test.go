@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +134,17 @@ func FuzzRoundTrip(f *testing.F) {
 			t.Fatalf("%q\nwrote %+v\nread  %+v", out, rec, back)
 		}
 	})
+}
+
+func TestDigitsAreThoseOfStrconv(t *testing.T) {
+	values := []uint64{0, 1, 9, math.MaxUint64, math.MaxUint64 - 1, math.MaxInt64, 1 << 63}
+	for p := uint64(10); p < 1e19; p *= 10 {
+		values = append(values, p-1, p, p+1)
+	}
+	values = append(values, 1e19-1, 1e19, 1e19+1)
+	for _, v := range values {
+		if got, want := string(appendDigits([]byte("x"), v)), "x"+strconv.FormatUint(v, 10); got != want {
+			t.Errorf("%d became %s", v, got)
+		}
+	}
 }

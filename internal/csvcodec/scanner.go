@@ -198,6 +198,8 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 	var (
 		comma = s.comma
 		buf   = s.buf
+		bits  = s.bits
+		spans = s.rec.all
 		lines = 1 // physical lines so far
 		moved int
 		err   error
@@ -208,19 +210,20 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 	for {
 		for word == 0 {
 			block++
-			word = s.bits[block]
+			word = bits[block]
 		}
 		p = block*blockSize + firstBit(word)
 		word &= word - 1
-		if n == len(s.rec.all) && (p < s.end || s.eof) {
+		if n == len(spans) && (p < s.end || s.eof) {
 			if n == s.maxCols {
 				return nil, s.tooManyColumns(p - s.pos)
 			}
-			s.rec.all = append(s.rec.all, make([]span, min(n, s.maxCols-n))...)
+			spans = append(spans, make([]span, min(n, s.maxCols-n))...)
+			s.rec.all = spans
 		}
 		switch buf[p] {
 		case comma:
-			s.rec.all[n] = newSpan(field, p)
+			spans[n] = newSpan(field, p)
 			n++
 			field = p + 1
 
@@ -229,7 +232,7 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 				if moved, err = s.more(n); err != nil {
 					return nil, s.stopped(err, p-s.pos, 0)
 				}
-				buf, field, p = s.buf, field-moved, p-moved
+				buf, bits, field, p = s.buf, s.bits, field-moved, p-moved
 				block, word = s.seek(p)
 				continue
 			}
@@ -237,7 +240,7 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 			if hi > field && buf[hi-1] == '\r' {
 				hi--
 			}
-			s.rec.all[n] = newSpan(field, hi)
+			spans[n] = newSpan(field, hi)
 			return s.finish(n+1, min(p+1, s.end), lines)
 
 		default: // a quote
@@ -249,7 +252,7 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 			for closed := false; !closed; {
 				for word == 0 {
 					block++
-					word = s.bits[block]
+					word = bits[block]
 				}
 				p = block*blockSize + firstBit(word)
 				word &= word - 1
@@ -270,7 +273,7 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 					if moved, err = s.more(n); err != nil {
 						return nil, s.stopped(err, p-s.pos, opened)
 					}
-					buf, field, p = s.buf, field-moved, p-moved
+					buf, bits, field, p = s.buf, s.bits, field-moved, p-moved
 					block, word = s.seek(p)
 					continue
 				}
@@ -280,16 +283,16 @@ func (s *Scanner) nextSlow(n, field, p int) (*Record, error) {
 					s.rec.escapes = true
 					block, word = s.seek(p + 2)
 				case next == comma:
-					s.rec.all[n] = newSpan(field, p) | flags
+					spans[n] = newSpan(field, p) | flags
 					n++
 					field = p + 2
 					block, word = s.seek(field)
 					closed = true
 				case next == '\n':
-					s.rec.all[n] = newSpan(field, p) | flags
+					spans[n] = newSpan(field, p) | flags
 					return s.finish(n+1, min(p+2, s.end), lines)
 				case next == '\r' && buf[p+2] == '\n':
-					s.rec.all[n] = newSpan(field, p) | flags
+					spans[n] = newSpan(field, p) | flags
 					return s.finish(n+1, min(p+3, s.end), lines)
 				default:
 					return nil, s.badQuote(p-s.pos, n, ErrTextAfterQuote)
