@@ -42,8 +42,9 @@ func openDatabase(ctx context.Context, url string, stderr io.Writer) (*pgxpool.P
 
 func connect(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		// Its text repeats parts of the URL, and cannot know where in a broken one the password is.
+	if err != nil || strings.Contains(config.ConnConfig.Database, "@") {
+		// Which part of a broken URL is the password nobody knows, so that none of it is repeated. With a slash in
+		// the password a URL is read as one whose database has an @ in its name.
 		return nil, errors.New("the database URL cannot be understood: it should look like postgres://user:password@host:5432/database, with special characters in the password written as %XX")
 	}
 	if config.ConnConfig.ConnectTimeout == 0 {

@@ -33,15 +33,14 @@ func job(ctx context.Context, s settings, stdout, stderr io.Writer) error {
 		if err := salesetl.CreateTables(ctx, pool); err != nil {
 			return err
 		}
-		if _, err := watch(salesetl.NewDemo(demo).Start(ctx), s.progress, stderr); err != nil {
+		if _, err := watch(ctx, salesetl.NewDemo(demo), s.progress, stderr); err != nil {
 			return err
 		}
 	} else if err := checkTables(ctx, pool); err != nil {
 		return err
 	}
 
-	run := salesetl.New(salesetl.Config{Pool: pool, CSV: csv}).Start(ctx)
-	report, err := watch(run, s.progress, stderr)
+	report, err := watch(ctx, salesetl.New(salesetl.Config{Pool: pool, CSV: csv}), s.progress, stderr)
 	if s.json {
 		if err := writeJSON(stdout, report); err != nil {
 			return err

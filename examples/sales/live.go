@@ -12,15 +12,14 @@ import (
 )
 
 // showLive keeps a line for each stage up to date until the function that it returns is called, which removes them.
-func showLive(run *pipeline.Execution, w io.Writer) (stop func()) {
+func showLive(graph pipeline.Graph, run *pipeline.Execution, w io.Writer) (stop func()) {
 	screen := mpb.New(mpb.WithOutput(w), mpb.WithAutoRefresh())
-	report := run.Progress()
 	width := 0
-	for _, stage := range report.Stages {
+	for _, stage := range graph.Nodes {
 		width = max(width, len(stage.Name))
 	}
 	var lines []*mpb.Bar
-	for _, stage := range report.Stages {
+	for _, stage := range graph.Nodes {
 		// The total is not known: a line has figures and no bar.
 		line := screen.MustAdd(0, mpb.BarFillerFunc(func(w io.Writer, _ decor.Statistics) error {
 			_, err := fmt.Fprint(w, liveLine(run.Progress().Stage(stage.Name), width, time.Now()))

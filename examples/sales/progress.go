@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -43,13 +44,13 @@ func (m *progressMode) Set(text string) error {
 // plainEvery is the time between two plain lines. A short run has none.
 const plainEvery = 3 * time.Second
 
-// watch shows a run while it goes on, and returns how it went.
-func watch(run *pipeline.Execution, mode progressMode, stderr io.Writer) (pipeline.Report, error) {
-	stop := func() {}
+// watch runs a pipeline, shows how it is going, and returns how it went.
+func watch(ctx context.Context, p *pipeline.Pipeline, mode progressMode, stderr io.Writer) (pipeline.Report, error) {
+	run, stop := p.Start(ctx), func() {}
 	switch {
 	case mode == progressOff:
 	case mode == progressOn || isTerminal(stderr):
-		stop = showLive(run, stderr)
+		stop = showLive(p.Graph(), run, stderr)
 	default:
 		ticker := time.NewTicker(plainEvery)
 		defer ticker.Stop()
