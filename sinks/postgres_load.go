@@ -152,10 +152,10 @@ func (l *pgLoad[T]) pass(ctx context.Context) error {
 	return l.copying.Put(ctx, chunk, rows)
 }
 
-// errNullKey says which key is null; the codec has no opinion on that.
-type errNullKey struct{ column string }
+// nullKeyError says which key is null; the codec has no opinion on that.
+type nullKeyError struct{ column string }
 
-func (e *errNullKey) Error() string { return fmt.Sprintf("column %q: %s", e.column, nullKeyReason) }
+func (e *nullKeyError) Error() string { return fmt.Sprintf("column %q: %s", e.column, nullKeyReason) }
 
 const nullKeyReason = "a key of an upsert cannot be null"
 
@@ -167,7 +167,7 @@ func (l *pgLoad[T]) append(dst []byte, record *T) ([]byte, error) {
 		return out, err
 	}
 	if k := firstNull(out[start:], l.staging.keyAt); k >= 0 {
-		return dst, &errNullKey{column: l.columns[k]}
+		return dst, &nullKeyError{column: l.columns[k]}
 	}
 	// One value more than the encoder knows of: the record's number.
 	binary.BigEndian.PutUint16(out[start:], uint16(len(l.columns)+1))

@@ -156,7 +156,7 @@ func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
 func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 	reject := pipeline.Reject{Source: l.label}
 	var value *pgcodec.ValueError
-	var null *errNullKey
+	var null *nullKeyError
 	switch {
 	case errors.As(err, &value):
 		reject.Column, reject.Value, reject.Reason = value.Column, value.Value, value.Reason

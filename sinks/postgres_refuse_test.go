@@ -261,7 +261,7 @@ func TestTruncateWaitsOnlyAWhileForItsLock(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(context.Background()) //nolint:usetesting // the test's context is over by then
+	defer tx.Rollback(context.Background())
 	if _, err := tx.Exec(t.Context(), "select * from items"); err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestValidateSaysWhatIsWrongBeforeAnythingMoves(t *testing.T) {
 	type extra struct {
 		ID   int64
 		Name string
-		Nmae string `db:"quantiti"`
+		More string `db:"quantiti"`
 	}
 	type wrong struct {
 		ID   time.Time
@@ -84,7 +84,7 @@ func TestValidateSaysWhatIsWrongBeforeAnythingMoves(t *testing.T) {
 		{"an upsert without a unique index", sink("items", sinks.Upsert, "name"), []string{`CREATE UNIQUE INDEX ON "public"."items" ("name")`}},
 		{"an upsert with a partial index", sinks.Postgres[short]{Pool: pool, Table: "totals", Mode: sinks.Upsert, Keys: []string{"id"}}, []string{"CREATE UNIQUE INDEX"}},
 		{"a table to make in no schema", sinks.Postgres[item]{Pool: pool, Table: "nope.made", Create: true}, []string{`schema "nope" does not exist`}},
-		{"a table to make with a strange key", sinks.Postgres[item]{Pool: pool, Table: "made", Create: true, Keys: []string{"nmae"}}, []string{`"nmae"`, `"name"`}},
+		{"a table to make with a strange key", sinks.Postgres[item]{Pool: pool, Table: "made", Create: true, Keys: []string{"names"}}, []string{`"names"`, `"name"`}},
 		{"a table to make of a channel", sinks.Postgres[struct{ C chan int }]{Pool: pool, Table: "made", Create: true}, []string{"field C", "chan int"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func as(t testing.TB, pool *pgxpool.Pool, role string) *pgxpool.Pool {
 	t.Helper()
 	exec(t, pool, fmt.Sprintf("create role %q login password 'secret-%s'", role, role))
 	t.Cleanup(func() {
-		ctx := context.Background() //nolint:usetesting // the test's context is over
+		ctx := context.Background()
 		if _, err := pool.Exec(ctx, fmt.Sprintf("drop owned by %q; drop role %q", role, role)); err != nil {
 			t.Error(err)
 		}
@@ -177,7 +177,7 @@ func TestAWrongPasswordAndAServerThatIsNotThereAreOneLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := l.Addr().String()
-	l.Close()
+	_ = l.Close()
 	nobody, err := pgxpool.New(t.Context(), "postgres://somebody:guess-who@"+address+"/nowhere?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)

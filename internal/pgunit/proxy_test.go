@@ -3,6 +3,7 @@ package pgunit_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"net/url"
 	"sync"
@@ -55,13 +56,13 @@ func newProxy(t testing.TB, pool *pgxpool.Pool) (*proxy, *pgxpool.Pool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	through, err := pgxpool.NewWithConfig(context.Background(), config) //nolint:usetesting // it outlives the test's context
+	through, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		p.cut()
-		l.Close()
+		shut(l)
 		through.Close()
 		p.cut()
 		p.wg.Wait()
@@ -76,12 +77,12 @@ func (p *proxy) accept() {
 			return
 		}
 		if p.closed.Load() {
-			client.Close()
+			shut(client)
 			continue
 		}
 		server, err := net.Dial("tcp", p.target)
 		if err != nil {
-			client.Close()
+			shut(client)
 			continue
 		}
 		p.mu.Lock()
@@ -100,7 +101,7 @@ func (p *proxy) forward(client, server net.Conn, lost *atomic.Bool) {
 		n, err := client.Read(b)
 		if err != nil {
 			if !p.deaf.Load() {
-				server.Close()
+				shut(server)
 			}
 			return
 		}
@@ -113,8 +114,8 @@ func (p *proxy) forward(client, server net.Conn, lost *atomic.Bool) {
 			case loseAnswer:
 				lost.Store(true)
 			case loseCommit:
-				client.Close()
-				server.Close()
+				shut(client)
+				shut(server)
 				return
 			case swallow:
 				// The server's side stays open until the test ends.
@@ -136,8 +137,8 @@ func (p *proxy) back(server, client net.Conn, lost *atomic.Bool) {
 	for {
 		n, err := server.Read(b)
 		if err != nil || lost.Load() {
-			client.Close()
-			server.Close()
+			shut(client)
+			shut(server)
 			return
 		}
 		if p.deaf.Load() {
@@ -154,6 +155,9 @@ func (p *proxy) cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for c := range p.conns {
-		c.Close()
+		shut(c)
 	}
 }
+
+// shut closes; whether that works is of no interest.
+func shut(c io.Closer) { _ = c.Close() }
