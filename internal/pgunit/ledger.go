@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/pipeline"
@@ -78,6 +79,9 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 }
 
 func (l Ledger) begin(ctx context.Context, tx pgx.Tx, run pipeline.Run) (known pipeline.Recovered, err error) {
+	if err := boundIdling(ctx, tx, limits.grace); err != nil {
+		return known, err
+	}
 	if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", beginTimeout().Milliseconds())); err != nil {
 		return known, err
 	}
@@ -104,6 +108,16 @@ returning attempt, fence, ranges`, run.Pipeline, run.ID, run.Attempt).Scan(&atte
 		return known, pipeline.Permanent(fmt.Errorf("attempt %d: %w (attempt %d)", run.Attempt, pipeline.ErrFenced, attempt))
 	}
 	return known, json.Unmarshal(ranges, &known.Ranges)
+}
+
+// boundIdling has the server end the session if its transaction, until its end, waits
+// that long for the client. It comes before a lock that others wait for: a
+// process that is stopped (SIGSTOP, a suspended machine) would hold it for ever.
+func boundIdling(ctx context.Context, db interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}, d time.Duration) error {
+	_, err := db.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", d.Milliseconds()))
+	return err
 }
 
 type querier interface {
@@ -218,8 +232,7 @@ func (l Ledger) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 
 // fence locks the row of the run's newest attempt until the end of the transaction.
 func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, mine int64) error {
-	// Before the lock: a process that is stopped while it holds it must not hold it for ever.
-	if _, err := conn.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", limits.fence.Milliseconds())); err != nil {
+	if err := boundIdling(ctx, conn, limits.fence); err != nil {
 		return err
 	}
 	var newest int64

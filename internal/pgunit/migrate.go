@@ -53,6 +53,9 @@ func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
+	if err := boundIdling(ctx, tx, limits.grace); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", l.lockKey()); err != nil {
 		return err
 	}
