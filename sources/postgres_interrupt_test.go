@@ -175,7 +175,10 @@ func TestPostgresNetworkThatIsCutInTheMiddle(t *testing.T) {
 		}
 		return nil
 	}))
-	_, err := p.Run(t.Context())
+	report, err := p.Run(t.Context())
+	if report.Stage("cut").RecordsIn == 0 {
+		t.Fatalf("nothing was read: %v", err)
+	}
 	wants(t, err, "test: read: query: ")
 	if pipeline.IsPermanent(err) {
 		t.Errorf("another attempt could succeed: %v", err)
@@ -200,11 +203,20 @@ func TestPostgresServerThatDoesNotAnswerACancel(t *testing.T) {
 		return nil
 	}))
 	e := p.Start(ctx)
-	<-first
+	ended := make(chan error, 1)
+	go func() {
+		_, err := e.Wait()
+		ended <- err
+	}()
+	select {
+	case <-first:
+	case err := <-ended:
+		t.Fatal(err)
+	}
 	through.freeze()
 	started := time.Now()
 	cancel(errStop)
-	_, err := e.Wait()
+	err := <-ended
 	if took := time.Since(started); took > 14*time.Second {
 		t.Errorf("cancelling took %v", took)
 	}
@@ -262,6 +274,10 @@ func newRelay(t *testing.T, to *pgxpool.Pool) *relay {
 	host, port, _ := net.SplitHostPort(listener.Addr().String())
 	config.ConnConfig.Host = host
 	config.ConnConfig.Port = atoi(port)
+	// sslmode=prefer is a fallback without TLS; the relay has one address only.
+	if n := len(config.ConnConfig.Fallbacks); n > 0 {
+		config.ConnConfig.TLSConfig = config.ConnConfig.Fallbacks[n-1].TLSConfig
+	}
 	config.ConnConfig.Fallbacks = nil
 	config.MaxConns = 4
 	if r.pool, err = pgxpool.NewWithConfig(t.Context(), config); err != nil {
