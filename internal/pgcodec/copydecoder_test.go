@@ -72,7 +72,7 @@ func decodeStream[T any](tb testing.TB, cols []Column, b []byte, size, batch int
 				o.bad = append(o.bad, err.Error())
 			case err != nil:
 				o.err = err
-				if _, _, again := c.Decode(rest, dst); again != err || c.End() != err {
+				if _, _, again := c.Decode(rest, dst); !errors.Is(again, err) || !errors.Is(c.End(), err) {
 					tb.Fatalf("after %v came %v", err, again)
 				}
 				return o

@@ -32,6 +32,8 @@ func TestColumnsForGivesEachFieldTheTypeThatLosesNothing(t *testing.T) {
 		Doc        json.RawMessage
 		Extra      map[string]int
 		Tags       []string
+		Kinds      []namedString
+		Blobs      [][]byte
 		Scores     []float64
 		Maybe      *int64
 		MaybeText  sql.NullString
@@ -44,7 +46,7 @@ func TestColumnsForGivesEachFieldTheTypeThatLosesNothing(t *testing.T) {
 	want := []string{
 		"sale_id bigint!", "http_status integer!", "flag boolean!", "small smallint!", "mid integer!", "wide bigint!",
 		"widest numeric(20,0)!", "real real!", "ratio double precision!", "name text!", "raw bytea", "at timestamp with time zone!",
-		"key uuid!", "price numeric!", "doc jsonb!", "extra jsonb", "tags text[]", "scores double precision[]", "maybe bigint",
+		"key uuid!", "price numeric!", "doc jsonb!", "extra jsonb", "tags text[]", "kinds text[]", "blobs bytea[]", "scores double precision[]", "maybe bigint",
 		"maybe_text text", "day date", "id uuid", "took interval!", "Other Name text!",
 	}
 	cols, err := ColumnsFor(reflect.TypeFor[record](), nil)
@@ -74,9 +76,13 @@ func TestColumnsForNamesTheFieldsItHasNoTypeFor(t *testing.T) {
 		A chan int
 		B int
 		C func()
+		D []chan int
+		F swapped
 	}](), nil)
-	if err == nil || !strings.Contains(err.Error(), "field A (chan int)") || !strings.Contains(err.Error(), "field C (func())") {
-		t.Errorf("got %v", err)
+	for _, want := range []string{"field A (chan int)", "field C (func())", "field D ([]chan int)", "field F (pgcodec.swapped)"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not name %s", err, want)
+		}
 	}
 	if _, err := ColumnsFor(reflect.TypeFor[int](), nil); err == nil {
 		t.Error("an int is not a record")

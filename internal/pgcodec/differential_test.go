@@ -345,7 +345,7 @@ func TestCompiledEncodersWriteWhatPgxWritesAndReadItBack(t *testing.T) {
 			return pgtype.FlatArray[any](n)
 		}),
 		same(pgtype.NumericOID, numeric),
-		sameAs(pgtype.NumericOID, func(r *rand.Rand) string { return numericText(r) }, func(s string) any {
+		sameAs(pgtype.NumericOID, numericText, func(s string) any {
 			var n pgtype.Numeric
 			if err := n.Scan(s); err != nil {
 				t.Fatal(err)

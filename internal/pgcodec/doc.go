@@ -7,8 +7,8 @@
 //
 //	               NewDecoder[T](columns)
 //	                         │
-//	*T ◄── Decoder.Decode ───┴─── raw values of a row ◄── CopyParser.Feed ◄── COPY (...) TO STDOUT (FORMAT binary)
-//	                                                  ◄── pgx rows.RawValues(), result format binary
+//	*T ◄── Decoder.Decode ───┤◄── raw values of a row: pgx's rows in binary, CopyParser
+//	[]T ◄─ CopyDecoder ──────┴◄── COPY (...) TO STDOUT (FORMAT binary), in pieces of any size
 //
 // The package runs no query, and knows nothing of connections, transactions or
 // pipelines: the caller describes columns ([Column]), moves the bytes, and gets
@@ -31,8 +31,11 @@
 // int8, float4, float8, numeric, text, varchar, bpchar, name, bytea, uuid, date,
 // time, timestamp, timestamptz, json, jsonb, enums, and arrays of these.
 // Every other pair goes through pgx's own plans, slower and never refused where
-// pgx would accept it. A type that the caller's pgtype.Map overrides goes
-// through that Map too.
+// pgx would accept it; a string goes into a column of any type as text of that
+// type, as in pgx's CopyFrom. A type that the caller's pgtype.Map overrides goes
+// through that Map too. Types that the Map does not know are enums and others of
+// the database's own: load them into the Map (pgx's LoadType), or say what they
+// are in the [Column].
 //
 // A value never changes silently. An integer that does not fit its column or
 // field, a float with a fraction that meets an integer, an integer that a float
