@@ -45,6 +45,10 @@ fuzz: ## Run every fuzz target in turn, FUZZTIME each
 	done; \
 	if [ $$found = 0 ]; then echo "no fuzz target in $(PKG)"; exit 1; fi
 
+.PHONY: proof
+proof: ## Kill processes, databases and connections, hundreds of times (some minutes)
+	MILLRACE_PROOF=full go test -count=1 -timeout 40m -v ./internal/proof
+
 .PHONY: lint
 lint: ## Run the linters, the import law among them (compiles golangci-lint at first)
 	$(TOOL) golangci-lint run ./...
