@@ -177,6 +177,20 @@ func BenchmarkWrite(b *testing.B) {
 	})
 }
 
+func BenchmarkSplit(b *testing.B) {
+	for _, quoted := range []bool{false, true} {
+		b.Run(fmt.Sprintf("quoted=%v", quoted), func(b *testing.B) {
+			in := benchInput(benchRows, quoted)
+			measure(b, in, func() {
+				points, err := SplitPoints(bytes.NewReader(in), int64(len(in)), 16, ScanOptions{})
+				if err != nil || len(points) != 16 {
+					b.Fatal(points, err)
+				}
+			})
+		})
+	}
+}
+
 // benchDecimal has money as the sales job has it.
 type benchDecimal struct {
 	Product  string          `csv:"product"`

@@ -86,6 +86,20 @@ func columnsOf(t reflect.Type) ([]column, error) {
 	return w.columns, nil
 }
 
+// Columns returns the names of T's columns, as an [Encoder] writes them and a
+// header should have them. The error says why T cannot be a CSV record.
+func Columns[T any]() ([]string, error) {
+	columns, err := columnsOf(reflect.TypeFor[T]())
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name()
+	}
+	return names, nil
+}
+
 type columnWalk struct {
 	columns []column
 	open    []reflect.Type // the structs being walked, to refuse one inside itself

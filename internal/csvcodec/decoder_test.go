@@ -62,11 +62,11 @@ type everyKind struct {
 
 func TestReaderReadsEveryCompiledKind(t *testing.T) {
 	in := "s,i,i8,u,u16,f,f32,b,t,extra,pi,ps\n" +
-		"\"a \"\"b\"\",\nc\",-12,127,18446744073709551615,65535,-1.25,0.1,yes,2024-02-29,x,7,\n" +
+		"\"a \"\"b\"\",\nc\",-12,127,4294967295,65535,-1.25,0.1,yes,2024-02-29,x,7,\n" +
 		",,,,,,,,2024-02-29 12:30:45.5,,,\"\"\n"
 	seven, empty := int64(7), ""
 	want := []everyKind{
-		{I: -12, I8: 127, U: 1<<64 - 1, U16: 65535, F: -1.25, F32: 0.1, B: true, S: "a \"b\",\nc",
+		{I: -12, I8: 127, U: 1<<32 - 1, U16: 65535, F: -1.25, F32: 0.1, B: true, S: "a \"b\",\nc",
 			T: time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), PI: &seven},
 		{T: time.Date(2024, 2, 29, 12, 30, 45, 5e8, time.UTC), PS: &empty},
 	}

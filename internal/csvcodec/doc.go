@@ -88,9 +88,30 @@
 //   - A missing column, and one that is in the header twice, are errors.
 //   - A struct that contains itself is an error (gocsv overflows the stack).
 //
+// # Writing
+//
+// The bytes are gocsv's, field by field, but for four things: a pointer to an
+// empty string is written "" so that it is not NULL; so is the empty field
+// of a struct with one column, whose blank line would be no record; a field that begins with a
+// byte order mark stands in quotes; and CRLF ends records without
+// changing the line ends inside fields.
+//
+// # Splitting
+//
+// [SplitPoints] cuts an input between records, also where fields hold line
+// feeds and where quotes are wrong: the parts give the same records, errors,
+// lines and offsets as the whole.
+//
+//	s, _ := csvcodec.NewScanner(file, o)
+//	header, err := csvcodec.ReadHeader(s)
+//	o.StartOffset, o.StartLine = s.Offset(), s.Line()
+//	points, err := csvcodec.SplitPoints(file, size, n, o)
+//	// part i: NewReader(NewRange(file, points[i].Offset, end), with Header
+//	// and points[i] as StartOffset and StartLine)
+//
 // # Memory
 //
-// Reading allocates nothing for a record. Strings lie in blocks of 64 KiB and
+// Reading allocates next to nothing for a record. Strings lie in blocks of 64 KiB and
 // pointers' values in slabs of 256, so a string or a pointer that is kept
 // keeps its block. A column whose values repeat gets the same string again.
 package csvcodec

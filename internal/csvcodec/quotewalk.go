@@ -59,17 +59,36 @@ func (w *quoteWalk) record(b []byte, comma byte) (n, lines int, done bool) {
 // skip walks over all of b, through any number of records.
 func (w *quoteWalk) skip(b []byte, comma byte) {
 	for len(b) > 0 {
-		if w.mode != walkOutside {
+		switch w.mode {
+		case walkOutside:
+			q := 0
+			if b[0] != '"' {
+				if q = bytes.IndexByte(b, '"'); q < 0 {
+					w.prev = b[len(b)-1]
+					return
+				}
+			}
+			b = b[w.quote(b, q, comma):]
+		case walkQuoted:
+			q := bytes.IndexByte(b, '"')
+			if q < 0 {
+				return
+			}
+			b = b[q+1:]
+			// The common ends at once, the others byte by byte.
+			switch {
+			case len(b) > 0 && b[0] == '"':
+				b = b[1:]
+			case len(b) > 0 && (b[0] == comma || b[0] == '\n'):
+				w.mode, w.prev = walkOutside, b[0]
+				b = b[1:]
+			default:
+				w.mode = walkClosing
+			}
+		default:
 			n, _, _ := w.inside(b, comma)
 			b = b[n:]
-			continue
 		}
-		q := bytes.IndexByte(b, '"')
-		if q < 0 {
-			w.prev = b[len(b)-1]
-			return
-		}
-		b = b[w.quote(b, q, comma):]
 	}
 }
 

@@ -57,6 +57,9 @@ func (r *Reader[T]) Header() []string { return r.header }
 // Offset returns how many bytes of the whole input lie before the next record.
 func (r *Reader[T]) Offset() int64 { return r.scan.Offset() }
 
+// Line returns the physical line, from 1, on which the next record begins.
+func (r *Reader[T]) Line() int { return r.scan.Line() }
+
 // Read reads the next record into *dst. The error is io.EOF at the end; an
 // [*Error] for a bad record, behind which the next call goes on; or the reader's.
 func (r *Reader[T]) Read(dst *T) error {
