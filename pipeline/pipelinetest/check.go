@@ -98,7 +98,7 @@ func (c *checker[In, Out]) whole(how string, batchSize int, input *feed[In], out
 // endsWell waits for a run and complains if it does not end, or badly.
 func (c *checker[In, Out]) endsWell(how string, exec *pipeline.Execution) bool {
 	c.t.Helper()
-	err, ended := c.wait(exec, wholeRun)
+	ended, err := c.wait(exec, wholeRun)
 	switch {
 	case !ended:
 		c.complain("%s: it has not ended after %v", how, wholeRun)

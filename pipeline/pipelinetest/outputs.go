@@ -46,12 +46,6 @@ func (c *collector[T]) taken() []T {
 	return c.records
 }
 
-func (c *collector[T]) count() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.records)
-}
-
 // heldNow is what the kept batches hold by now.
 func (c *collector[T]) heldNow() (records []T) {
 	for _, batch := range c.held {

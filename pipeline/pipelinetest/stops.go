@@ -101,7 +101,7 @@ func (c *checker[In, Out]) tornInput() {
 // stops checks how the calls of the stage ended which had not before.
 func (c *checker[In, Out]) stops(when string, exec *pipeline.Execution, w *watch, earlier func() int, cause error) {
 	c.t.Helper()
-	if _, ended := c.wait(exec, c.set.within); !ended {
+	if ended, _ := c.wait(exec, c.set.within); !ended {
 		c.complain("%s: it has not stopped after %v", when, c.set.within)
 		return
 	}

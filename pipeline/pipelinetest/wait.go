@@ -18,17 +18,18 @@ const pacedBatches = 64
 
 // wait waits for the end of a run. One that goes on is cancelled, and given up
 // when that does not help.
-func (c *checker[In, Out]) wait(exec *pipeline.Execution, limit time.Duration) (err error, ended bool) {
+func (c *checker[In, Out]) wait(exec *pipeline.Execution, limit time.Duration) (ended bool, err error) {
+	var result error // to be read after done only
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, err = exec.Wait()
+		_, result = exec.Wait()
 	}()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-done:
-		return err, true
+		return true, result
 	case <-timer.C:
 	}
 	exec.Cancel(context.DeadlineExceeded)
@@ -38,7 +39,7 @@ func (c *checker[In, Out]) wait(exec *pipeline.Execution, limit time.Duration) (
 	case <-timer.C:
 		c.hangs = true
 	}
-	return nil, false
+	return false, nil
 }
 
 // poll asks until the answer is yes, or ctx ends, or the time is up; it tells whether
