@@ -117,7 +117,7 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		var back traveller
 		if err := rd.Read(&back); err != nil {
-			fields := strings.Split(string(out[header:]), string(rune(r.Comma)))
+			fields := strings.Split(string(out[header:]), string(r.Comma))
 			for _, field := range fields {
 				if null != "" && strings.TrimRight(field, "\r\n") == null {
 					return // a token that is a value as well

@@ -227,7 +227,7 @@ type (
 		When    *time.Time `csv:"when,omitempty"`
 		Loud    shout      `csv:"loud"`
 		Hidden  string     `csv:"-"`
-		private int
+		private int        //nolint:unused // a field that is not exported is passed over
 	}
 )
 

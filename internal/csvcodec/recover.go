@@ -47,11 +47,11 @@ func (s *Scanner) skipBlank() error {
 			}
 			continue
 		}
-		switch c := s.buf[s.pos]; {
-		case c == '\n':
+		switch s.buf[s.pos] {
+		case '\n':
 			s.pos++
 			s.line++
-		case c == '\r':
+		case '\r':
 			if s.pos+1 == s.end && !s.eof {
 				if err := s.fill(); err != nil {
 					return err
@@ -63,7 +63,7 @@ func (s *Scanner) skipBlank() error {
 			}
 			s.pos = min(s.pos+2, s.end)
 			s.line++
-		case c == s.comment:
+		case s.comment: // behind the line feed, which stands for none
 			if err := s.skipLine(); err != nil {
 				return err
 			}
@@ -128,7 +128,7 @@ func (s *Scanner) giveUpAt(raw int, mode walkMode, reason string, cause error) *
 	s.walk = quoteWalk{mode: mode, prev: s.buf[s.pos+raw-1]}
 	seen := s.buf[s.pos:s.end]
 	e := s.giveUp(raw, -1, reason, cause)
-	if cause == ErrRecordTooLarge {
+	if errors.Is(cause, ErrRecordTooLarge) {
 		e.Raw = cutRaw(seen, s.rec.rawLimit)
 	}
 	return e
@@ -141,7 +141,7 @@ func (s *Scanner) badQuote(p, column int, cause error) *Error {
 		// Too large as well. Which of the two it is must not depend on how
 		// much of it was in the buffer.
 		mode := walkOutside
-		if cause == ErrTextAfterQuote {
+		if errors.Is(cause, ErrTextAfterQuote) {
 			mode = walkQuoted
 		}
 		return s.giveUpAt(p, mode, tooLarge(s.maxRec), ErrRecordTooLarge)
