@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/rs/zerolog"
 	"go.uber.org/goleak"
 
 	"github.com/millrace/millrace/internal/devdb"
@@ -31,6 +32,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxy's toxics log to the global logger
 	goleak.VerifyTestMain(devdb.Main(m))
 }
 
