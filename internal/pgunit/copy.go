@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,9 +57,13 @@ func (u *Unit) StartCopy(ctx context.Context, target CopyTarget) *Copy {
 	c := &Copy{unit: u, target: target, queue: newChunks(), cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		if c.err = c.drive(driving); c.err != nil {
+		defer func() {
+			if v := recover(); v != nil { // a stage's panic is that stage's error; so is its driver's
+				c.err = pipeline.Permanent(&pipeline.PanicError{Value: v, Stack: debug.Stack()})
+			}
 			pipeline.Fail(ctx, c.err)
-		}
+		}()
+		c.err = c.drive(driving)
 	}()
 	return c
 }

@@ -104,7 +104,7 @@ func tiny(t testing.TB) {
 
 func TestATeeIntoSinksOfOnePoolDoesNotHang(t *testing.T) {
 	tiny(t)
-	const n = 2000
+	const n = 500
 	for _, o := range []pipeline.Options{{BatchSize: 1, Buffer: 1}, {BatchSize: 7, Buffer: 1}, {BatchSize: 64, Buffer: 2}} {
 		t.Run(fmt.Sprintf("batches of %d", o.BatchSize), func(t *testing.T) {
 			pool := devdb.Test(t)

@@ -72,8 +72,10 @@ func (t *Turn) do(ctx context.Context, patience time.Duration, f func(ctx contex
 		return err
 	}
 	guarded, release := t.unit.guard(ctx, patience)
-	err := f(guarded, t.Conn())
-	release()
+	err := func() error {
+		defer release() // also when f panics
+		return f(guarded, t.Conn())
+	}()
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
