@@ -36,8 +36,9 @@ func (f inStoreFile) Validate(ctx context.Context) error {
 	if info, err := os.Stat(f.Path); err != nil || !info.Mode().IsRegular() {
 		return nil // bundled, a pattern, or a pipe, which can be read only once
 	}
-	for range pipeline.Records(ctx, f.CSV) {
-		return nil // a record, or what is wrong with the first one, which the run will tell
+	for _, err := range pipeline.Records(ctx, f.CSV) {
+		_ = err // the run will tell it, with all that it knows
+		return nil
 	}
 	return pipeline.Permanent(fmt.Errorf("%s: there is a header and no record below it", f.Path))
 }
