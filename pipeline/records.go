@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"sync"
 )
 
 // Records reads a source from within a stage (a reference table to look things up
@@ -44,6 +45,13 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 			}
 		}()
 
+		// The source must be gone before its caller goes on, also by a panic.
+		end := sync.OnceValue(func() error {
+			cancel(errLeft)
+			return <-ended
+		})
+		defer end()
+
 		in := &Reader[T]{queue: q, halt: h, stats: stats, rejects: out.rejects}
 		left := false
 		var failed error
@@ -57,8 +65,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 				break
 			}
 		}
-		cancel(errLeft)
-		err := <-ended // the source must be gone before its caller goes on
+		err := end()
 		if left || failed == nil {
 			return
 		}
