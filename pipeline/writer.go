@@ -35,8 +35,10 @@ func (w *Writer[T]) writeSlowly(record T) error {
 	return nil
 }
 
-// WriteBatch passes many records on at once and takes ownership of the slice:
-// the caller must not touch it afterwards. Order against Write is kept.
+// WriteBatch passes many records on at once and takes ownership of the slice, to
+// its capacity: the caller must touch neither afterwards. Who passes on a batch in two
+// parts therefore cuts the first one off from the second: b[:k:k], then b[k:]. Order
+// against Write is kept.
 func (w *Writer[T]) WriteBatch(batch []T) error {
 	if err := w.Flush(); err != nil {
 		return err
