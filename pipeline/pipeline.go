@@ -33,6 +33,12 @@ type Options struct {
 	// first, n tolerates n, -1 is no limit.
 	MaxRejects int
 
+	// OnReject, if set, is called with each reject when it is set aside, the one that
+	// breaks the budget included, by several goroutines at once. For those that show
+	// rejects also of runs that fail; to keep them with the data use [Rejects]. It must
+	// return soon and copy what it keeps of Raw.
+	OnReject func(Reject)
+
 	// Retry says whether and when a failed run is tried again. Defaults to one attempt.
 	Retry Retry
 
@@ -125,6 +131,19 @@ func (p *Pipeline) WithOptions(change func(*Options)) *Pipeline {
 	q.nodes, q.byName, q.rejects = p.nodes, p.byName, p.rejects
 	q.problems = append(q.problems, p.problems...)
 	return q
+}
+
+// Finishes tells whether a stage has work left after the commit ([Finisher]): a run that
+// dies between the two is complete only after another attempt.
+func (p *Pipeline) Finishes() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.nodes {
+		if _, ok := n.value.(Finisher); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // Name returns the pipeline's name.

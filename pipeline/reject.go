@@ -104,6 +104,9 @@ func (p *rejectPort) reject(r Reject) error {
 		r.Stage = p.run.node.name
 	}
 	p.run.rejects.Add(1)
+	if seen := p.run.attempt.p.options.OnReject; seen != nil {
+		seen(r)
+	}
 	if p.run.behindRejects {
 		return Permanent(fmt.Errorf("a stage behind the stream of rejects cannot reject: %v", r))
 	}

@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -186,27 +185,3 @@ type Prune struct {
 	OlderThan time.Time
 	Keep      int
 }
-
-// Service is one replica. Its methods may be called from several goroutines, also before
-// Start and on a replica without workers.
-type Service struct {
-	config      Config
-	definitions map[string]*definition
-	pool        *pgxpool.Pool // the caller's: the methods that users call
-}
-
-// New checks the config and every definition. It does no I/O, but for what a Build may do.
-func New(ctx context.Context, config Config) (*Service, error) {
-	config, err := config.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	definitions, err := config.Registry.compile(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("runs: %w", err)
-	}
-	return &Service{config: config, definitions: definitions, pool: config.Pool}, nil
-}
-
-// Name returns the name of this replica.
-func (s *Service) Name() string { return s.config.Name }

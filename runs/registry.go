@@ -23,7 +23,9 @@ type Registry struct {
 
 // Add adds definitions. What is wrong with them is reported by [Registry.Check], and at the
 // start of a service.
-func (r *Registry) Add(definitions ...Definition) { r.definitions = append(r.definitions, definitions...) }
+func (r *Registry) Add(definitions ...Definition) {
+	r.definitions = append(r.definitions, definitions...)
+}
 
 // Names returns the names of all definitions, sorted.
 func (r *Registry) Names() []string {
@@ -108,6 +110,11 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 	c.Params = slices.Clone(d.Params)
 	if err := checkParams(c.Params); err != nil {
 		return nil, err
+	}
+	for _, p := range c.Params {
+		if p.Required && c.schedule != nil {
+			return nil, fmt.Errorf("param %q: it is required, but nobody gives it when the schedule is due", p.Name)
+		}
 	}
 	return c, c.try(ctx)
 }

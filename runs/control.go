@@ -1,0 +1,155 @@
+package runs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// trouble names the place of an error that is not the caller's mistake.
+func (s *Service) trouble(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, mine := errors.AsType[*Error](err); mine {
+		return err
+	}
+	return fmt.Errorf("runs: %s: %w", what, err)
+}
+
+// locked is a run whose row is locked until the end of the transaction.
+type locked struct {
+	id, pipeline string
+	state        State
+	active       bool
+	attempt      int
+	job          *int64
+}
+
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, id string) (r locked, err error) {
+	err = tx.QueryRow(ctx, s.sql.of("select id, pipeline, state, active, attempt, job_id from {runs} where id = $1 for no key update"), id).
+		Scan(&r.id, &r.pipeline, &r.state, &r.active, &r.attempt, &r.job)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, notFound("there is no run %s", shown(id))
+	}
+	return r, err
+}
+
+// Cancel ends a run: at once if it waits, and soon if it is running, by whatever replica.
+// A run whose commit has begun may still succeed. Cancelling one that is being
+// cancelled does nothing.
+//
+// Errors: [ErrNotFound] an unknown run; [ErrConflict] one that has ended.
+func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
+	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
+		return Record{}, firstOf(err)
+	}
+	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
+		r, err := s.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.state.Ended():
+			return conflict("run %s has ended (%s): it cannot be cancelled", id, r.state)
+		case r.state == Running:
+			_, err := tx.Exec(ctx, s.sql.of("update {runs} set cancel_by = coalesce(cancel_by, $2), reason = $3, version = version + 1 where id = $1 and cancel_by is null"), id, by, "is being cancelled"+byWhom(by))
+			return err
+		}
+		if r.job != nil {
+			if _, err := s.inserter.JobCancelTx(ctx, tx, *r.job); err != nil && !isRiverNotFound(err) {
+				return err
+			}
+		}
+		return s.end(ctx, tx, ending{id: id, pipeline: r.pipeline, state: Cancelled, reason: "cancelled" + byWhom(by) + " before it began"})
+	})
+	if err != nil {
+		return Record{}, s.trouble("cancel", err)
+	}
+	return s.Get(ctx, id)
+}
+
+// Retry begins a run again that failed or was cancelled: the same run, as its next attempt.
+//
+// Errors: [ErrNotFound] an unknown run; [ErrConflict] one that succeeded or has not ended.
+func (s *Service) Retry(ctx context.Context, id, by string) (Record, error) {
+	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
+		return Record{}, firstOf(err)
+	}
+	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
+		r, err := s.lock(ctx, tx, id)
+		switch {
+		case err != nil:
+			return err
+		case r.state == Succeeded:
+			return conflict("run %s has succeeded: trigger a new one", id)
+		case !r.state.Ended():
+			return conflict("run %s has not ended (%s): it cannot be retried", id, r.state)
+		}
+		_, err = tx.Exec(ctx, s.sql.of(`
+update {runs}
+   set state = 'queued', reason = $2, version = version + 1, failures = 0, losses = 0, cancel_by = null,
+       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null
+ where id = $1`), id, "retried"+byWhom(by))
+		if err != nil {
+			return err
+		}
+		return s.admit(ctx, tx, r.pipeline)
+	})
+	if err != nil {
+		return Record{}, s.trouble("retry", err)
+	}
+	return s.Get(ctx, id)
+}
+
+func byWhom(by string) string {
+	if by == "" {
+		return ""
+	}
+	return " by " + by
+}
+
+// firstOf returns the first of joined errors.
+func firstOf(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Join's own
+		return joined.Unwrap()[0]
+	}
+	return err
+}
+
+// Pause stops a pipeline's schedule. What is in the queue goes on, and it can still be
+// triggered. Pausing what is paused does nothing.
+//
+// Errors: [ErrNotFound] an unknown pipeline; [ErrConflict] one without a schedule.
+func (s *Service) Pause(ctx context.Context, name, by string) error {
+	return s.setPaused(ctx, name, true, by)
+}
+
+// Resume lets a paused schedule go on. Due dates that passed meanwhile were missed:
+// Definition.CatchUp says what becomes of them.
+func (s *Service) Resume(ctx context.Context, name, by string) error {
+	return s.setPaused(ctx, name, false, by)
+}
+
+func (s *Service) setPaused(ctx context.Context, name string, paused bool, by string) error {
+	d, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	if err := checkBy(by); err != nil {
+		return err
+	}
+	if d.schedule == nil {
+		return conflict("pipeline %q has no schedule", name)
+	}
+	if !paused {
+		by = ""
+	}
+	_, err = s.pool.Exec(ctx, s.sql.of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
+	if err == nil {
+		s.wakeKeeper()
+	}
+	return s.trouble("pause", err)
+}

@@ -1,0 +1,155 @@
+package runs
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Prune removes runs that have ended, with all that belongs to them, and returns how many. It
+// works in small transactions: what was removed stays removed when ctx ends.
+//
+// The rows of the ledger go too: the run is no longer there to be begun again.
+func (s *Service) Prune(ctx context.Context, p Prune) (removed int64, err error) {
+	if p.Keep < 0 {
+		return 0, invalid("keep", "keep is %d: it cannot be negative", p.Keep)
+	}
+	if !p.OlderThan.IsZero() {
+		n, err := s.prune(ctx, "select id from {runs} where ended_at < $1 and state in ('succeeded', 'failed', 'cancelled') order by ended_at limit $2 for update skip locked", p.OlderThan)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+	}
+	if p.Keep > 0 {
+		for _, name := range s.config.Registry.Names() {
+			n, err := s.prune(ctx, `
+select id from {runs}
+ where pipeline = $3 and ended_at is not null and state in ('succeeded', 'failed', 'cancelled')
+   and ended_at < (select ended_at from {runs} where pipeline = $3 and ended_at is not null order by ended_at desc offset $1 - 1 limit 1)
+ order by ended_at limit $2 for update skip locked`, p.Keep, name)
+			removed += n
+			if err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, nil
+}
+
+// pruneBatch is how many runs one transaction removes.
+const pruneBatch = 500
+
+func (s *Service) prune(ctx context.Context, choose string, args ...any) (removed int64, err error) {
+	args = slices.Insert(args, 1, any(pruneBatch))
+	for {
+		var n int64
+		err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, _ := tx.Query(ctx, s.sql.of(choose), args...)
+			ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil || len(ids) == 0 {
+				n = 0
+				return err
+			}
+			for _, sql := range []string{
+				"delete from {run_attempts} where run_id = any($1::uuid[])",
+				"delete from {run_logs} where run_id = any($1::uuid[])",
+				"delete from {run_rejects} where run_id = any($1::uuid[])",
+				"delete from {run_progress} where run_id = any($1::uuid[])",
+				"delete from {commits} c using {runs} r where c.pipeline = r.pipeline and c.run_id = r.id::text and r.id = any($1::uuid[])",
+				"delete from {attempts} a using {runs} r where a.pipeline = r.pipeline and a.run_id = r.id::text and r.id = any($1::uuid[])",
+			} {
+				if _, err := tx.Exec(ctx, s.sql.of(sql), ids); err != nil {
+					return err
+				}
+			}
+			tag, err := tx.Exec(ctx, s.sql.of("delete from {runs} where id = any($1::uuid[])"), ids)
+			n = tag.RowsAffected()
+			return err
+		})
+		removed += n
+		if err != nil || n == 0 {
+			return removed, s.trouble("prune", err)
+		}
+	}
+}
+
+// Pipelines returns what is known of all definitions of this replica, by name.
+func (s *Service) Pipelines(ctx context.Context) ([]PipelineInfo, error) {
+	names := s.config.Registry.Names()
+	infos := make([]PipelineInfo, 0, len(names))
+	for _, name := range names {
+		info, err := s.Pipeline(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		infos = append(infos, info)
+	}
+	return infos, nil
+}
+
+// lastRuns is how many runs PipelineInfo shows.
+const lastRuns = 10
+
+// Pipeline returns what is known of a definition.
+//
+// Errors: [ErrNotFound].
+func (s *Service) Pipeline(ctx context.Context, name string) (PipelineInfo, error) {
+	d, err := s.find(name)
+	if err != nil {
+		return PipelineInfo{}, err
+	}
+	info := PipelineInfo{
+		Name: name, Description: d.Description, Schedule: d.Schedule, MaxActive: d.MaxActive,
+		Params: append([]Param{}, d.Params...), Graph: d.graph,
+	}
+	if d.schedule != nil {
+		info.CatchUp = d.CatchUp
+	}
+	var next *time.Time
+	err = s.pool.QueryRow(ctx, s.sql.of(`
+select p.paused, p.paused_by, p.next_due,
+       (select count(*) from {runs} r where r.pipeline = p.name and r.active),
+       (select count(*) from {runs} r where r.pipeline = p.name and r.state = 'queued' and not r.active)
+  from {pipelines} p where p.name = $1`), name).Scan(&info.Paused, &info.PausedBy, &next, &info.Active, &info.Waiting)
+	if err != nil && !isNoRows(err) { // not registered yet: it has had no runs either
+		return info, s.trouble("pipeline", err)
+	}
+	if next != nil && !info.Paused {
+		info.NextDue = next.UTC()
+	}
+	info.LastRuns, err = s.records(ctx, " where r.pipeline = $1 order by r.created_at desc, r.id desc limit $2", name, lastRuns)
+	return info, err
+}
+
+// Stats returns figures over all replicas.
+func (s *Service) Stats(ctx context.Context) (Stats, error) {
+	stats := Stats{Runs: map[string]map[State]int64{}}
+	var name string
+	var state State
+	var n int64
+	var oldest *float64
+	rows, _ := s.pool.Query(ctx, s.sql.of(`
+select pipeline, state, count(*), extract(epoch from now() - min(ready_at) filter (where active and state in ('queued', 'lost')))::float8
+  from {runs} group by pipeline, state`))
+	_, err := pgx.ForEachRow(rows, []any{&name, &state, &n, &oldest}, func() error {
+		if stats.Runs[name] == nil {
+			stats.Runs[name] = map[State]int64{}
+		}
+		stats.Runs[name][state] = n
+		if state == Queued || state == Retrying || state == Lost {
+			stats.Waiting += n
+		}
+		if oldest != nil {
+			stats.OldestAge = max(stats.OldestAge, time.Duration(*oldest*float64(time.Second)))
+		}
+		return nil
+	})
+	return stats, s.trouble("stats", err)
+}
+
+// LeaseLosses returns how many attempts this replica gave up since it started because it had lost their
+// leases. More than none means that it, or its database, stands still for seconds at a time.
+func (s *Service) LeaseLosses() int64 { return s.losses.Load() }

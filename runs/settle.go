@@ -1,0 +1,170 @@
+package runs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/pipeline"
+)
+
+// ending is how a run ends.
+type ending struct {
+	id, pipeline string
+	state        State
+	reason       string
+	err          error
+	report       *pipeline.Report
+	rejects      *keptRejects
+}
+
+// end writes the end of a run whose row is locked, gives back its place and hands it on.
+func (s *Service) end(ctx context.Context, tx pgx.Tx, e ending) error {
+	if err := s.note(ctx, tx, e, ""); err != nil {
+		return err
+	}
+	return s.admit(ctx, tx, e.pipeline)
+}
+
+// note writes what is known at the end of an attempt: into the run's row, that of the
+// attempt, and the rejects. assignments are added to those of the run's row.
+func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments string, args ...any) error {
+	report, err := reportJSON(e.report)
+	if err != nil {
+		return err
+	}
+	message, count, reasons := "", int64(0), []byte("{}")
+	if e.err != nil {
+		message = cleanText(e.err.Error(), 8192)
+	}
+	if e.rejects != nil {
+		if count, reasons, err = e.rejects.counts(); err != nil {
+			return err
+		}
+	}
+	if assignments == "" {
+		assignments = ", active = false, job_id = null, ended_at = now(), next_attempt_at = null"
+	}
+	all := append([]any{e.id, string(e.state), e.reason, message, report, count, string(reasons), e.rejects != nil}, args...)
+	_, err = tx.Exec(ctx, s.sql.of(`
+with run as (
+    update {runs}
+       set state = $2, reason = $3, version = version + 1, lease_until = null, cancel_by = null,
+           error = case when $4 = '' and $2 <> 'succeeded' then error else $4 end,
+           report = coalesce($5::text::json, report),
+           rejects = case when $8 then $6 else rejects end,
+           reject_reasons = case when $8 then $7::text::jsonb else reject_reasons end`+assignments+`
+     where id = $1
+    returning id, attempt)
+update {run_attempts} a
+   set state = case when $2 = 'retrying' then 'failed' else $2 end, reason = $3, error = $4, ended_at = now()
+  from run
+ where a.run_id = run.id and a.attempt = run.attempt and a.state = 'running'`), all...)
+	if err != nil || e.rejects == nil {
+		return err
+	}
+	return e.rejects.store(ctx, tx, s.sql, s.config.Schema, e.id)
+}
+
+// reportJSON is nil for no report.
+func reportJSON(r *pipeline.Report) (*string, error) {
+	if r == nil {
+		return nil, nil //nolint:nilnil // no report, no document
+	}
+	document, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	text := string(document)
+	return &text, nil
+}
+
+// cleanText makes text that Postgres can keep, cut at about most bytes.
+func cleanText(text string, most int) string {
+	cut := len(text) > most
+	if cut {
+		text = text[:most]
+	}
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	if cut {
+		text += " …"
+	}
+	return text
+}
+
+// settle writes how an attempt ended that did not commit its own end, as long as the run is
+// still this worker's. If the database cannot be reached it tries again until the
+// lease is over: from then on the run is the reaper's.
+func (s *Service) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
+	defer cancel()
+	for {
+		err := s.trySettle(ctx, l, report, cause)
+		if err == nil {
+			return
+		}
+		l.logger.Warn("the end of the attempt could not be written", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(s.config.Heartbeat / 4):
+		}
+	}
+}
+
+func (s *Service) trySettle(ctx context.Context, l *live, report *pipeline.Report, cause error) error {
+	return inTx(ctx, s.control, func(tx pgx.Tx) error {
+		var failures int
+		var cancelBy *string
+		err := tx.QueryRow(ctx, s.sql.of("select failures, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
+			l.id, l.attempt, s.config.Name).Scan(&failures, &cancelBy)
+		if isNoRows(err) { // it has its end, or another worker
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e := ending{id: l.id, pipeline: l.definition.Name, err: cause, report: report, rejects: l.rejects}
+		retry := l.definition.Retry
+		switch {
+		case cause == nil:
+			e.state = Succeeded
+			if report != nil && report.AlreadyCommitted {
+				e.reason = "an earlier attempt had committed"
+			}
+			return s.end(ctx, tx, e)
+		case isStopped(cause, errShutdown) && cancelBy == nil:
+			e.state, e.err, e.reason = Queued, nil, "handed back: worker "+s.config.Name+" shuts down"
+			if err := s.note(ctx, tx, e, ", losses = 0"); err != nil {
+				return err
+			}
+			return s.dispatch(ctx, tx, l.id, l.definition.Name)
+		case cancelBy != nil && (isStopped(cause, errCancelled) || isStopped(cause, errShutdown)):
+			e.state, e.reason = Cancelled, "cancelled"+byWhom(*cancelBy)
+			return s.end(ctx, tx, e)
+		case failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
+			wait := backoffFor(retry, failures)
+			e.state = Retrying
+			e.reason = fmt.Sprintf("attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, l.attempt+1, wait.Round(time.Millisecond), failures+1, retry.MaxAttempts)
+			err := s.note(ctx, tx, e, ", failures = failures + 1, losses = 0, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
+			s.wakeKeeper()
+			return err
+		}
+		e.state, e.reason = Failed, failedReason(retry, failures+1, cause)
+		return s.end(ctx, tx, e)
+	})
+}
+
+func failedReason(retry pipeline.Retry, failures int, cause error) string {
+	switch {
+	case retry.MaxAttempts <= 1:
+		return "failed"
+	case failures < retry.MaxAttempts && pipeline.IsPermanent(cause):
+		return fmt.Sprintf("failed: the error is permanent, another attempt (of %d) would not help", retry.MaxAttempts)
+	}
+	return fmt.Sprintf("failed %d times, the most that is allowed", failures)
+}

@@ -1,0 +1,158 @@
+package runs
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
+
+// find returns a definition of this replica.
+func (s *Service) find(name string) (*definition, error) {
+	d, ok := s.definitions[name]
+	if !ok {
+		return nil, notFound("there is no pipeline %s", shown(name))
+	}
+	return d, nil
+}
+
+// maxBy is the most bytes that the name of who does something may have.
+const maxBy = 200
+
+func checkBy(by string) error {
+	if len(by) > maxBy || !validText(by) {
+		return invalid("by", "who does it must be UTF-8 text of at most %d bytes", maxBy)
+	}
+	return nil
+}
+
+// The years between which logical dates are taken for real.
+const firstYear, lastYear = 1900, 9999
+
+func checkDate(field string, t time.Time) error {
+	if y := t.UTC().Year(); y < firstYear || y > lastYear {
+		return invalid(field, "%s: the year %d is not between %d and %d", field, y, firstYear, lastYear)
+	}
+	return nil
+}
+
+// Trigger puts a run into the queue. It begins at once if its pipeline has a free place and a
+// replica a free worker; Record.Reason tells what it waits for otherwise.
+//
+// Errors: [ErrNotFound] an unknown pipeline; [ErrInvalid] wrong params or date.
+func (s *Service) Trigger(ctx context.Context, name string, t Trigger) (Record, error) {
+	d, err := s.find(name)
+	if err != nil {
+		return Record{}, err
+	}
+	if err := checkBy(t.By); err != nil {
+		return Record{}, err
+	}
+	values, err := d.values(t.Params)
+	if err != nil {
+		return Record{}, err
+	}
+	if t.LogicalDate.IsZero() {
+		t.LogicalDate = s.config.now()
+	}
+	if err := checkDate("logical_date", t.LogicalDate); err != nil {
+		return Record{}, err
+	}
+	run := newRun{id: s.ids.next(), pipeline: name, date: t.LogicalDate.UTC(), params: values, cause: CauseTrigger, by: t.By}
+	err = inTx(ctx, s.pool, func(tx pgx.Tx) error {
+		if _, err := s.enqueue(ctx, tx, run); err != nil {
+			return err
+		}
+		return s.admit(ctx, tx, name)
+	})
+	if err != nil {
+		return Record{}, s.trouble("trigger", err)
+	}
+	return s.Get(ctx, run.id)
+}
+
+// Backfill puts a run for each logical date into the queue, the earliest first, all or none.
+//
+// Errors: [ErrNotFound] an unknown pipeline; [ErrInvalid] wrong params, a range that is
+// the wrong way round, without a date, or with more than [MaxBackfill].
+func (s *Service) Backfill(ctx context.Context, name string, b Backfill) (BackfillInfo, error) {
+	d, err := s.find(name)
+	if err != nil {
+		return BackfillInfo{}, err
+	}
+	if err := checkBy(b.By); err != nil {
+		return BackfillInfo{}, err
+	}
+	values, err := d.values(b.Params)
+	if err != nil {
+		return BackfillInfo{}, err
+	}
+	dates, err := d.dates(b.From, b.To)
+	if err != nil {
+		return BackfillInfo{}, err
+	}
+	if b.Parallel < 0 {
+		return BackfillInfo{}, invalid("parallel", "parallel is %d: it cannot be negative", b.Parallel)
+	}
+	b.Parallel = max(b.Parallel, 1)
+	id := s.ids.next()
+	var made []string
+	err = inTx(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, s.sql.of("insert into {backfills} (id, pipeline, from_date, to_date, parallel, by) values ($1, $2, $3, $4, $5, $6)"),
+			id, name, b.From.UTC(), b.To.UTC(), b.Parallel, b.By)
+		if err != nil {
+			return err
+		}
+		made = made[:0]
+		for _, date := range dates {
+			run := newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseBackfill, by: b.By, backfill: &id}
+			if _, err := s.enqueue(ctx, tx, run); err != nil {
+				return err
+			}
+			made = append(made, run.id)
+		}
+		return s.admit(ctx, tx, name)
+	})
+	if err != nil {
+		return BackfillInfo{}, s.trouble("backfill", err)
+	}
+	info := BackfillInfo{ID: id}
+	info.Runs, err = s.records(ctx, " where r.id = any($1) order by r.place", made)
+	return info, err
+}
+
+// dates returns the logical dates of a range.
+func (d *definition) dates(from, to time.Time) (dates []time.Time, err error) {
+	if from.IsZero() || to.IsZero() {
+		return nil, invalid("from", "a backfill needs from and to")
+	}
+	for field, t := range map[string]time.Time{"from": from, "to": to} {
+		if err := checkDate(field, t); err != nil {
+			return nil, err
+		}
+	}
+	from, to = from.UTC(), to.UTC()
+	if from.After(to) {
+		return nil, invalid("from", "from (%s) is after to (%s)", from.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	next := func(t time.Time) time.Time { // the first midnight after t
+		return t.Truncate(24 * time.Hour).Add(24 * time.Hour)
+	}
+	if d.schedule != nil {
+		next = func(t time.Time) time.Time { return d.schedule.Next(t).UTC() }
+	}
+	for t := next(from.Add(-time.Nanosecond)); !t.IsZero() && !t.After(to); t = next(t) {
+		if len(dates) == MaxBackfill {
+			return nil, invalid("to", "from %s to %s there are more than %d dates: make several backfills", from.Format(time.RFC3339), to.Format(time.RFC3339), MaxBackfill)
+		}
+		dates = append(dates, t)
+	}
+	if len(dates) == 0 {
+		return nil, invalid("to", "there is no date of the pipeline from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	return dates, nil
+}
