@@ -87,14 +87,27 @@ func (e *Execution) Progress() Report {
 
 // report is called with the lock held.
 func (e *Execution) report() Report {
-	rep := Report{Pipeline: e.p.name, RunID: e.run.ID, Attempt: e.run.Attempt, State: StatePending, StartedAt: e.started, Stages: []StageReport{}}
+	rep := Report{Pipeline: e.p.name, RunID: e.run.ID, Attempt: e.run.Attempt, State: StatePending, StartedAt: e.started}
 	if e.current != nil {
 		e.current.fill(&rep)
+	} else {
+		rep.Stages = e.p.pending()
 	}
 	if e.waiting {
 		rep.State = StateRetrying
 	}
 	return rep
+}
+
+// pending reports the stages of a run whose first attempt has not begun.
+func (p *Pipeline) pending() []StageReport {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stages := make([]StageReport, len(p.nodes))
+	for i, n := range p.nodes {
+		stages[i] = StageReport{Name: n.name, Kind: n.kind, Description: n.describe(), State: StatePending, Lanes: n.lanes}
+	}
+	return stages
 }
 
 // loop runs attempts until one succeeds, the error is permanent, or there are

@@ -34,6 +34,9 @@ func TestTheReportSaysWhereTheTimeWent(t *testing.T) {
 			return nil
 		}))
 		e := p.Start(t.Context())
+		if first := e.Progress(); len(first.Stages) != 3 || first.Stages[2].Name != "sink" {
+			t.Errorf("at the start: %+v", first)
+		}
 		time.Sleep(5*time.Second + time.Millisecond)
 		half := e.Progress()
 		if half.State != pipeline.StateRunning || !half.EndedAt.IsZero() {
