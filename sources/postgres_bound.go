@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -190,11 +189,11 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	case pgtype.TimestampOID, pgtype.TimestamptzOID:
 	case pgtype.DateOID:
 		if r.oldest {
-			return pipeline.Permanent(fmt.Errorf("OldestTransaction needs a cursor of type timestamp with time zone, and column %q is %s", r.cursor, d.cursor.TypeName))
+			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and OldestTransaction needs a timestamp with time zone", r.cursor, d.cursor.TypeName))
 		}
 	default:
 		if r.held() {
-			return pipeline.Permanent(fmt.Errorf("Lag and OldestTransaction need a cursor that is a timestamp, and column %q is %s", r.cursor, d.cursor.TypeName))
+			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and Lag and OldestTransaction need a timestamp", r.cursor, d.cursor.TypeName))
 		}
 	}
 	if err := r.checkSessions(ctx, conn); err != nil {
@@ -255,12 +254,12 @@ func (r *pgSource) checkSessions(ctx context.Context, conn *pgx.Conn) error {
 	}
 	switch {
 	case standby:
-		return pipeline.Permanent(errors.New("OldestTransaction: this server is a standby, which does not know the transactions of its primary; use Lag"))
+		return pipeline.Permanent(errors.New("this server is a standby, which does not know the transactions of its primary: use Lag in place of OldestTransaction"))
 	case !visible:
-		return pipeline.Permanent(fmt.Errorf("OldestTransaction: role %s may not see the sessions of others; allow it by GRANT pg_read_all_stats TO %s",
-			strconv.Quote(user), pgx.Identifier{user}.Sanitize()))
+		return pipeline.Permanent(fmt.Errorf("role %q may not see the sessions of others, which OldestTransaction needs; allow it by GRANT pg_read_all_stats TO %s",
+			user, pgx.Identifier{user}.Sanitize()))
 	case prepared:
-		return errors.New("OldestTransaction: the database holds a prepared transaction, whose start is not known; commit it or roll it back")
+		return errors.New("the database holds a prepared transaction, whose start OldestTransaction cannot know; commit it or roll it back")
 	}
 	return nil
 }

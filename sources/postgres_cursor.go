@@ -32,7 +32,7 @@ func (r *pgSource) span(ctx context.Context) (pipeline.Range, error) {
 	}
 	span, ok := pipeline.RangeFrom(ctx)
 	if !ok || span.To == nil {
-		return span, pipeline.Permanent(r.at(fmt.Errorf("Cursor is set, and there is no range to read: an incremental source works as a stage of a pipeline with Options.State, not inside of another stage")))
+		return span, pipeline.Permanent(r.at(errors.New("no range to read for the Cursor: an incremental source works as a stage of a pipeline with Options.State, not inside of another stage")))
 	}
 	return span, nil
 }

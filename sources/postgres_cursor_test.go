@@ -257,7 +257,7 @@ func TestPostgresOldestTransactionNeedsTheRight(t *testing.T) {
 	name := role(t, pool)
 	do(t, pool, `GRANT SELECT ON events TO `+name)
 	source := sources.Postgres[event]{Pool: as(t, pool, name), Table: "events", Cursor: "at", OldestTransaction: true}
-	wants(t, source.Validate(t.Context()), `table "events": OldestTransaction: role "`+name+`" may not see the sessions of others; allow it by GRANT pg_read_all_stats TO "`+name+`"`)
+	wants(t, source.Validate(t.Context()), `table "events": role "`+name+`" may not see the sessions of others, which OldestTransaction needs; allow it by GRANT pg_read_all_stats TO "`+name+`"`)
 	do(t, pool, `GRANT pg_read_all_stats TO `+name)
 	if err := source.Validate(t.Context()); err != nil {
 		t.Error(err)
@@ -276,8 +276,8 @@ func TestPostgresCursorThatCannotBeOne(t *testing.T) {
 		{"json", sources.Postgres[event]{Table: "events", Cursor: "data"}, `table "events": column "data", the cursor, is json, which has no order`},
 		{"point", sources.Postgres[event]{Table: "events", Cursor: "place"}, `column "place", the cursor, is point, which has no order`},
 		{"a query that cannot be a subquery", sources.Postgres[event]{Query: "SELECT id FROM events; -- all", Cursor: "id"}, `query: with a Cursor it is read as a subquery, and it cannot be one: syntax error`},
-		{"a lag behind a number", sources.Postgres[event]{Table: "events", Cursor: "id", Lag: time.Second}, `Lag and OldestTransaction need a cursor that is a timestamp, and column "id" is bigint`},
-		{"the oldest transaction by days", sources.Postgres[event]{Table: "events", Cursor: "day", OldestTransaction: true}, `OldestTransaction needs a cursor of type timestamp with time zone, and column "day" is date`},
+		{"a lag behind a number", sources.Postgres[event]{Table: "events", Cursor: "id", Lag: time.Second}, `table "events": column "id", the cursor, is bigint, and Lag and OldestTransaction need a timestamp`},
+		{"the oldest transaction by days", sources.Postgres[event]{Table: "events", Cursor: "day", OldestTransaction: true}, `column "day", the cursor, is date, and OldestTransaction needs a timestamp with time zone`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.source.Pool = pool

@@ -75,8 +75,8 @@ func TestPostgresIsCancelledWhenAnotherStageFails(t *testing.T) {
 	pool := database(t)
 	p := pipeline.New("test", pipeline.Options{})
 	pipeline.To(pipeline.From(p, "read", sources.Postgres[pgSale]{Pool: pool, Query: endless}), "fail", pipeline.SinkFunc[pgSale](func(ctx context.Context, in *pipeline.Reader[pgSale]) error {
-		for range in.Batches() {
-			return errStop
+		for _, err := range in.Batches() {
+			return errors.Join(err, errStop)
 		}
 		return nil
 	}))
@@ -260,7 +260,7 @@ func newRelay(t *testing.T, to *pgxpool.Pool) *relay {
 			}
 			server, err := net.Dial(network, address)
 			if err != nil {
-				client.Close()
+				_ = client.Close()
 				continue
 			}
 			r.mu.Lock()
@@ -285,7 +285,7 @@ func newRelay(t *testing.T, to *pgxpool.Pool) *relay {
 	}
 	t.Cleanup(func() {
 		r.cut()
-		listener.Close()
+		_ = listener.Close()
 		r.pool.Close()
 		wg.Wait()
 	})
@@ -293,8 +293,8 @@ func newRelay(t *testing.T, to *pgxpool.Pool) *relay {
 }
 
 func (r *relay) copy(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
+	defer func() { _ = to.Close() }()
+	defer func() { _ = from.Close() }()
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -320,6 +320,6 @@ func (r *relay) cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, c := range r.conns {
-		c.Close()
+		_ = c.Close()
 	}
 }

@@ -186,7 +186,10 @@ func TestPostgresPartsThatNobodyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range pipeline.Records(ctx, parts[0]) { // reading one does not free the others
+	for _, err := range pipeline.Records(ctx, parts[0]) { // reading one does not free the others
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	if n := pool.Stat().AcquiredConns(); n != 2 {
 		t.Errorf("%d connections in use, want those of two parts", n)
@@ -240,8 +243,8 @@ func TestPostgresSplitIsCancelled(t *testing.T) {
 	pool := database(t, `CREATE TABLE t (id bigint, note text)`, bigEnough)
 	p := pipeline.New("test", pipeline.Options{})
 	pipeline.To(pipeline.From(p, "read", sources.Postgres[numbered]{Pool: pool, Table: "t"}, pipeline.Parallel(4)), "fail", pipeline.SinkFunc[numbered](func(ctx context.Context, in *pipeline.Reader[numbered]) error {
-		for range in.Batches() {
-			return errStop
+		for _, err := range in.Batches() {
+			return errors.Join(err, errStop)
 		}
 		return nil
 	}))

@@ -190,7 +190,7 @@ func TestPostgresThatCannotBeReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	listener.Close()
+	_ = listener.Close()
 	pool, err := pgxpool.New(t.Context(), "postgres://someone:s3cret@"+address+"/stock?sslmode=disable")
 	if err != nil {
 		t.Fatal(err)
@@ -244,8 +244,8 @@ func passwordServer(t *testing.T) (address string, refused <-chan struct{}) {
 			_, _ = conn.Read(buffer)
 			fields := "SFATAL\x00VFATAL\x00C28P01\x00Mpassword authentication failed for user \"someone\"\x00\x00"
 			_, _ = conn.Write(append([]byte{'E', 0, 0, 0, byte(len(fields) + 4)}, fields...))
-			conn.Close()
-			listener.Close()
+			_ = conn.Close()
+			_ = listener.Close()
 		}
 	}()
 	return listener.Addr().String(), done
