@@ -17,9 +17,8 @@ type Writer[T any] struct {
 // Records travel in batches: one that was written may wait until its batch is
 // full, [Writer.Flush] is called, or the stage returns.
 func (w *Writer[T]) Write(record T) (err error) {
-	// Append, then look: the record is then copied once. Copied twice, from registers
-	// to the stack and on, it costs twice as much (the processor cannot forward
-	// narrow stores to a wide load).
+	// Append first and look after, rather than the other way round: the record need not
+	// be passed on to what makes room for it. Measured, that is a third of the cost.
 	if w.buf = append(w.buf, record); len(w.buf) == cap(w.buf) {
 		err = w.Flush()
 	}

@@ -130,6 +130,8 @@ func parseSchedule(line string) (cron.Schedule, error) {
 	zoned := line
 	if !strings.HasPrefix(line, "TZ=") && !strings.HasPrefix(line, "CRON_TZ=") {
 		zoned = "TZ=UTC " + line
+	} else if !strings.Contains(line, " ") { // the parser panics at that
+		return nil, fmt.Errorf("schedule %q: there is nothing after the zone", line)
 	}
 	s, err := cron.ParseStandard(zoned)
 	if err != nil {

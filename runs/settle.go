@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,65 +99,82 @@ func cleanText(text string, most int) string {
 
 // settle writes how an attempt ended that did not commit its own end, as long as the run is
 // still this worker's. If the database cannot be reached it tries again until the
-// lease is over: from then on the run is the reaper's.
-func (s *Service) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) {
+// lease is over: from then on the run is the reaper's. It tells whether the run was still its own.
+func (s *Service) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
 	defer cancel()
 	for {
-		err := s.trySettle(ctx, l, report, cause)
+		mine := true
+		err := inTx(ctx, s.control, func(tx pgx.Tx) (err error) {
+			mine, err = s.settleIn(ctx, tx, l, report, cause)
+			return err
+		})
 		if err == nil {
-			return
+			return mine
 		}
 		l.logger.Warn("the end of the attempt could not be written", "error", err)
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-time.After(s.config.Heartbeat / 4):
 		}
 	}
 }
 
-func (s *Service) trySettle(ctx context.Context, l *live, report *pipeline.Report, cause error) error {
-	return inTx(ctx, s.control, func(tx pgx.Tx) error {
-		var failures int
-		var cancelBy *string
-		err := tx.QueryRow(ctx, s.sql.of("select failures, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
-			l.id, l.attempt, s.config.Name).Scan(&failures, &cancelBy)
-		if isNoRows(err) { // it has its end, or another worker
-			return nil
+// settleIn decides what becomes of the run.
+func (s *Service) settleIn(ctx context.Context, tx pgx.Tx, l *live, report *pipeline.Report, cause error) (mine bool, err error) {
+	var failures, losses int
+	var cancelBy *string
+	err = tx.QueryRow(ctx, s.sql.of("select failures, losses, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
+		l.id, l.attempt, s.config.Name).Scan(&failures, &losses, &cancelBy)
+	if isNoRows(err) { // it has its end, or another worker
+		return false, nil
+	}
+	if err != nil {
+		return true, err
+	}
+	e := ending{id: l.id, pipeline: l.definition.Name, err: cause, report: report, rejects: l.rejects}
+	retry := l.definition.Retry
+	switch {
+	case cause == nil:
+		e.state = Succeeded
+		if report != nil && report.AlreadyCommitted {
+			e.reason = "an earlier attempt had committed"
 		}
-		if err != nil {
-			return err
+		return true, s.end(ctx, tx, e)
+	case isStopped(cause, errShutdown) && cancelBy == nil:
+		e.state, e.err, e.reason = Queued, nil, "handed back: worker "+s.config.Name+" shuts down"
+		if err := s.note(ctx, tx, e, ", losses = 0"); err != nil {
+			return true, err
 		}
-		e := ending{id: l.id, pipeline: l.definition.Name, err: cause, report: report, rejects: l.rejects}
-		retry := l.definition.Retry
-		switch {
-		case cause == nil:
-			e.state = Succeeded
-			if report != nil && report.AlreadyCommitted {
-				e.reason = "an earlier attempt had committed"
-			}
-			return s.end(ctx, tx, e)
-		case isStopped(cause, errShutdown) && cancelBy == nil:
-			e.state, e.err, e.reason = Queued, nil, "handed back: worker "+s.config.Name+" shuts down"
-			if err := s.note(ctx, tx, e, ", losses = 0"); err != nil {
-				return err
-			}
-			return s.dispatch(ctx, tx, l.id, l.definition.Name)
-		case cancelBy != nil && (isStopped(cause, errCancelled) || isStopped(cause, errShutdown)):
-			e.state, e.reason = Cancelled, "cancelled"+byWhom(*cancelBy)
-			return s.end(ctx, tx, e)
-		case failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
-			wait := backoffFor(retry, failures)
-			e.state = Retrying
-			e.reason = fmt.Sprintf("attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, l.attempt+1, wait.Round(time.Millisecond), failures+1, retry.MaxAttempts)
-			err := s.note(ctx, tx, e, ", failures = failures + 1, losses = 0, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
-			s.wakeKeeper()
-			return err
-		}
-		e.state, e.reason = Failed, failedReason(retry, failures+1, cause)
-		return s.end(ctx, tx, e)
-	})
+		return true, s.dispatch(ctx, tx, l.id, l.definition.Name)
+	case cancelBy != nil && (isStopped(cause, errCancelled) || isStopped(cause, errShutdown)):
+		e.state, e.reason = Cancelled, "cancelled"+byWhom(*cancelBy)
+		return true, s.end(ctx, tx, e)
+	case isHalf(cause) && losses+1 < MaxLosses:
+		wait := backoffFor(retry, losses)
+		e.state = Retrying
+		e.reason = fmt.Sprintf("a part of it is committed; attempt %d completes it", l.attempt+1)
+		err := s.note(ctx, tx, e, ", losses = losses + 1, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
+		s.wakeKeeper()
+		return true, err
+	case failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
+		wait := backoffFor(retry, failures)
+		e.state = Retrying
+		e.reason = fmt.Sprintf("attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, l.attempt+1, wait.Round(time.Millisecond), failures+1, retry.MaxAttempts)
+		err := s.note(ctx, tx, e, ", failures = failures + 1, losses = 0, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
+		s.wakeKeeper()
+		return true, err
+	}
+	e.state, e.reason = Failed, failedReason(retry, failures+1, cause)
+	return true, s.end(ctx, tx, e)
+}
+
+// isHalf tells that a part of the run is visible already: another database, or all but the names
+// of its files. Whatever Retry says, it is to be completed.
+func isHalf(cause error) bool {
+	half, ok := errors.AsType[*pipeline.CommitError](cause)
+	return ok && len(half.Committed) > 0
 }
 
 func failedReason(retry pipeline.Retry, failures int, cause error) string {

@@ -134,11 +134,13 @@ func (s *Service) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	l.logger = s.loggerOf(l)
 	s.enter(l)
 	report, err := s.execute(ctx, l, c)
-	if errors.Is(err, pipeline.ErrFenced) || isStopped(err, errLost) {
-		l.logger.Warn("the attempt was given up: another one has taken over", "attempt", l.attempt)
+	lost := errors.Is(err, pipeline.ErrFenced) || isStopped(err, errLost)
+	if !lost && (err != nil || l.finishes || report.AlreadyCommitted) { // else its end is committed
+		lost = !s.settle(ctx, l, report, err)
+	}
+	if lost {
+		l.logger.Warn("the attempt was given up: its lease is over", "attempt", l.attempt)
 		s.losses.Add(1)
-	} else if err != nil || l.finishes || report == nil || report.AlreadyCommitted {
-		s.settle(ctx, l, report, err)
 	}
 	s.leave(ctx, l)
 	return nil
