@@ -12,6 +12,8 @@ FUZZTIME ?= 20s
 PKG ?= ./...
 # Flags for `make sales`, such as SALES='-rows 1000000'.
 SALES ?=
+# Flags for `make bench`, such as BENCH='-rounds 9 -only sales'.
+BENCH ?=
 
 .PHONY: help
 help: ## Show this list
@@ -55,6 +57,10 @@ fuzz: ## Run every fuzz target in turn, FUZZTIME each
 .PHONY: proof
 proof: ## Kill processes, databases and connections, hundreds of times (some minutes)
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -v ./internal/proof
+
+.PHONY: bench
+bench: ## Compare with psql, pgx, gocsv, csvutil, DuckDB and pandas, as far as installed (some minutes)
+	cd bench && go run . $(BENCH)
 
 .PHONY: lint
 lint: ## Run the linters, the import law among them (compiles golangci-lint at first)

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"time"
+
+	"github.com/millrace/millrace/internal/devdb"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	rows := flag.Int("rows", 2_000_000, "rows of the data")
+	rounds := flag.Int("rounds", 5, "rounds that count; one more warms up")
+	only := flag.String("only", "", "run only the comparisons whose name this regular expression matches")
+	flag.Parse()
+	wanted, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
+	}
+	if *rows < 1 || *rounds < 1 {
+		return fmt.Errorf("-rows and -rounds count from 1")
+	}
+
+	server, err := devdb.Start(ctx, devdb.Options{Log: os.Stderr})
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	db, err := server.NewDatabase(ctx)
+	if err != nil {
+		return err
+	}
+	w, err := newWorkshop(ctx, *rows, db.URL)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+
+	comparisons := []func() (comparison, error){
+		func() (comparison, error) { return w.csvToStructs(), nil },
+		func() (comparison, error) { return w.csvToSums(), nil },
+		func() (comparison, error) { return w.csvToTable(), nil },
+		func() (comparison, error) { return w.tableToCSV(), w.fillStored(ctx) },
+		func() (comparison, error) { return w.tableToStructs(), w.fillStored(ctx) },
+		func() (comparison, error) { return w.salesJob(ctx) },
+	}
+	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "sales"}
+	var result []row
+	for i, make := range comparisons {
+		if !wanted.MatchString(names[i]) {
+			continue
+		}
+		c, err := make()
+		if err != nil {
+			return err
+		}
+		rows, err := compare(ctx, c, *rounds, os.Stderr)
+		if err != nil {
+			return err
+		}
+		result = append(result, rows...)
+	}
+	fmt.Printf("%d rows, %d rounds, %s, %d processors, %s, %s\n\n", *rows, *rounds, time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), server.How())
+	show(os.Stdout, result)
+	return nil
+}
