@@ -27,7 +27,7 @@ func TestADatabaseKilledAtAnyInstant(t *testing.T) {
 			}
 			defer pool.Close()
 			var takes time.Duration
-			blows, wanted := 0, amount(1, 13)
+			blows, wanted := 0, amount(1, 10)
 			for run := 1; blows < wanted; run++ {
 				a.untilUp(func(ctx context.Context) error { return s.prepare(ctx, a.pool, run) })
 				began := time.Now()

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/examples/sales/salesetl"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -74,6 +75,10 @@ func writeSales(path string) error {
 type subject struct {
 	name  string
 	build func(p *pipeline.Pipeline, pool *pgxpool.Pool, dir string)
+	// whole is instead of build: a pipeline that somebody else has built.
+	whole func(pool *pgxpool.Pool) *pipeline.Pipeline
+	// table and totals are queries for the ID and the quantity of each row.
+	table, totals string
 	// prepare is called before each run, 1 for the first.
 	prepare func(ctx context.Context, pool *pgxpool.Pool, run int) error
 	// want is what counts must return after that many committed runs.
@@ -122,7 +127,8 @@ func subjects() []subject {
 	}
 	return []subject{
 		{
-			name: "append",
+			name:  "append",
+			table: "select id, quantity from sales", totals: "select quantity from totals",
 			build: func(p *pipeline.Pipeline, pool *pgxpool.Pool, dir string) {
 				s := file(p, dir)
 				pipeline.To(s, "load", sinks.Postgres[sale]{Pool: pool, Table: "sales"})
@@ -132,7 +138,8 @@ func subjects() []subject {
 			want:    func(runs int) counts { return loaded(runs, runs) },
 		},
 		{
-			name: "replace",
+			name:  "replace",
+			table: "select id, quantity from sales", totals: "select quantity from totals",
 			build: func(p *pipeline.Pipeline, pool *pgxpool.Pool, dir string) {
 				s := file(p, dir)
 				pipeline.To(s, "load", sinks.Postgres[sale]{Pool: pool, Table: "sales", Mode: sinks.Replace})
@@ -142,7 +149,8 @@ func subjects() []subject {
 			want:    func(runs int) counts { return loaded(runs, min(runs, 1)) },
 		},
 		{
-			name: "upsert",
+			name:  "upsert",
+			table: "select id, quantity from unique_sales", totals: "select quantity from totals",
 			build: func(p *pipeline.Pipeline, pool *pgxpool.Pool, dir string) {
 				s := file(p, dir)
 				pipeline.To(s, "load", sinks.Postgres[sale]{Pool: pool, Table: "unique_sales", Mode: sinks.Upsert, Keys: []string{"id"}})
@@ -152,7 +160,8 @@ func subjects() []subject {
 			want:    func(runs int) counts { return loaded(runs, min(runs, 1)) },
 		},
 		{
-			name: "incremental",
+			name:  "incremental",
+			table: "select id, quantity from sales", totals: "select quantity from totals",
 			build: func(p *pipeline.Pipeline, pool *pgxpool.Pool, _ string) {
 				s := pipeline.From(p, "extract", sources.Postgres[sale]{Pool: pool, Table: "events", Cursor: "id"})
 				pipeline.To(s, "load", sinks.Postgres[sale]{Pool: pool, Table: "sales"})
@@ -169,7 +178,44 @@ func subjects() []subject {
 				return counts{rows: n, distinct: n, quantity: n, commits: int64(runs), cursor: n}
 			},
 		},
+		{
+			name:  salesetl.Name,
+			whole: func(pool *pgxpool.Pool) *pipeline.Pipeline { return salesetl.New(salesetl.Config{Pool: pool}) },
+			table: "select sale_id, quantity from in_store_sales", totals: "select total_quantity from aggregated_sales",
+			prepare: func(ctx context.Context, pool *pgxpool.Pool, run int) error {
+				if run > 1 {
+					return nil
+				}
+				if err := salesetl.CreateTables(ctx, pool); err != nil {
+					return err
+				}
+				return salesetl.FillOnlineSales(ctx, pool, onlineSales)
+			},
+			want: func(runs int) counts {
+				if runs == 0 {
+					return counts{}
+				}
+				inStore, online := salesQuantities()
+				return counts{
+					rows: salesetl.InStoreRows, distinct: salesetl.InStoreRows, quantity: inStore,
+					totals: inStore + online, commits: int64(runs),
+				}
+			},
+		},
 	}
+}
+
+const onlineSales = 5000
+
+// salesQuantities is what the sales job has to sum up.
+func salesQuantities() (inStore, online int64) {
+	for i := range salesetl.InStoreRows {
+		inStore += salesetl.MakeInStoreSale(i).Quantity
+	}
+	for i := range onlineSales {
+		online += salesetl.MakeOnlineSale(i).Quantity
+	}
+	return inStore, online
 }
 
 func subjectNamed(name string) (subject, error) {
@@ -183,12 +229,16 @@ func subjectNamed(name string) (subject, error) {
 
 // pipelineOf builds the subject's pipeline for one run.
 func (s subject) pipelineOf(pool *pgxpool.Pool, dir, runID string, attempt int, retry pipeline.Retry) *pipeline.Pipeline {
-	p := pipeline.New(s.name, pipeline.Options{
+	options := pipeline.Options{
 		RunID: runID, Attempt: attempt, Retry: retry,
 		MaxRejects: -1,
 		State:      sinks.PostgresState{Pool: pool},
 		BatchSize:  64, // many small batches: more instants to be killed at
-	})
+	}
+	if s.whole != nil {
+		return s.whole(pool).WithOptions(func(o *pipeline.Options) { *o = options })
+	}
+	p := pipeline.New(s.name, options)
 	s.build(p, pool, dir)
 	return p
 }
@@ -196,17 +246,15 @@ func (s subject) pipelineOf(pool *pgxpool.Pool, dir, runID string, attempt int, 
 func runName(run int) string { return fmt.Sprintf("run %d", run) }
 
 // look reads everything in one snapshot.
-func look(ctx context.Context, pool *pgxpool.Pool, name string) (c counts, err error) {
+func (s subject) look(ctx context.Context, pool *pgxpool.Pool) (c counts, err error) {
 	err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		table := "sales"
-		if name == "upsert" {
-			table = "unique_sales"
-		}
-		err := tx.QueryRow(ctx, "select count(*), count(distinct id), coalesce(sum(quantity), 0) from "+pgx.Identifier{table}.Sanitize()).Scan(&c.rows, &c.distinct, &c.quantity)
+		err := tx.QueryRow(ctx, "select count(*), count(distinct id), coalesce(sum(quantity), 0)::bigint from ("+s.table+") as t (id, quantity)").
+			Scan(&c.rows, &c.distinct, &c.quantity)
 		if err != nil {
 			return err
 		}
-		err = tx.QueryRow(ctx, "select coalesce(sum(quantity), 0), (select count(*) from rejects) from totals").Scan(&c.totals, &c.rejects)
+		err = tx.QueryRow(ctx, "select coalesce(sum(quantity), 0)::bigint, (select count(*) from rejects) from ("+s.totals+") as t (quantity)").
+			Scan(&c.totals, &c.rejects)
 		if err != nil {
 			return err
 		}
@@ -214,11 +262,9 @@ func look(ctx context.Context, pool *pgxpool.Pool, name string) (c counts, err e
 		if err := tx.QueryRow(ctx, "select to_regclass('millrace.commits') is not null").Scan(&ledger); err != nil || !ledger {
 			return err
 		}
-		err = tx.QueryRow(ctx, "select count(*) from millrace.commits where pipeline = $1", name).Scan(&c.commits)
-		if err != nil || name != "incremental" {
-			return err
-		}
-		return tx.QueryRow(ctx, `select coalesce(max((value->>'value')::bigint), 0) from millrace.cursors where pipeline = $1`, name).Scan(&c.cursor)
+		return tx.QueryRow(ctx, `
+select (select count(*) from millrace.commits where pipeline = $1),
+       (select coalesce(max((value->>'value')::bigint), 0) from millrace.cursors where pipeline = $1)`, s.name).Scan(&c.commits, &c.cursor)
 	})
 	return c, err
 }
