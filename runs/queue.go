@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"regexp"
 	"sync"
@@ -59,7 +58,7 @@ values ($1, $2, 'queued', $3, $4::text::jsonb, $5, $6, $7) on conflict do nothin
 func (s *Service) admit(ctx context.Context, tx pgx.Tx, name string) error {
 	var most int
 	err := tx.QueryRow(ctx, s.sql.of("select max_active from {pipelines} where name = $1 for no key update"), name).Scan(&most)
-	if errors.Is(err, pgx.ErrNoRows) {
+	if isNoRows(err) {
 		return fmt.Errorf("pipeline %q is not registered", name)
 	}
 	if err != nil {
@@ -67,6 +66,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, name string) error {
 	}
 	for {
 		var id string
+		var active, waiting int // waiting counts up to two
 		err := tx.QueryRow(ctx, s.sql.of(`
 with full_backfills as (
     select a.backfill
@@ -74,14 +74,17 @@ with full_backfills as (
      where a.pipeline = $1 and a.active
      group by a.backfill, b.parallel
     having count(*) >= b.parallel)
-select id from {runs}
+select id,
+       (select count(*) from {runs} where pipeline = $1 and active),
+       (select count(*) from (select from {runs} where pipeline = $1 and state = 'queued' and not active limit 2) w)
+  from {runs}
  where pipeline = $1 and state = 'queued' and not active
    and (select count(*) from {runs} where pipeline = $1 and active) < $2
    and (backfill is null or backfill not in (select backfill from full_backfills))
  order by place
  limit 1
-   for no key update skip locked`), name, most).Scan(&id)
-		if errors.Is(err, pgx.ErrNoRows) {
+   for no key update skip locked`), name, most).Scan(&id, &active, &waiting)
+		if isNoRows(err) {
 			return nil
 		}
 		if err != nil {
@@ -89,6 +92,9 @@ select id from {runs}
 		}
 		if err := s.dispatch(ctx, tx, id, name); err != nil {
 			return err
+		}
+		if active+1 >= most || waiting < 2 {
+			return nil
 		}
 	}
 }

@@ -24,6 +24,7 @@ type keptRejects struct {
 	total   int64
 	first   []pipeline.Reject
 	reasons map[string]int64
+	again   bool // an earlier attempt may have stored some
 }
 
 // add is called by any stage at any time.
@@ -59,8 +60,13 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, sql statements, sche
 	k.mu.Lock()
 	kept := slices.Clone(k.first)
 	k.mu.Unlock()
-	if _, err := tx.Exec(ctx, sql.of("delete from {run_rejects} where run_id = $1"), id); err != nil || len(kept) == 0 {
-		return err
+	if k.again {
+		if _, err := tx.Exec(ctx, sql.of("delete from {run_rejects} where run_id = $1"), id); err != nil {
+			return err
+		}
+	}
+	if len(kept) == 0 {
+		return nil
 	}
 	columns := []string{"run_id", "n", "stage", "source", "line", "offset", "raw", "column", "value", "reason"}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/millrace/millrace/internal/pgunit"
 )
 
 // Service is one replica. Its methods may be called from several goroutines, most also before
@@ -106,6 +108,9 @@ func (s *Service) Start(ctx context.Context) error {
 	}
 	if err := s.Ready(ctx); err != nil {
 		return err
+	}
+	if err := (pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema}).Ensure(ctx); err != nil {
+		return fmt.Errorf("runs: %w", err)
 	}
 	config := s.pool.Config()
 	config.MaxConns, config.MinConns, config.MinIdleConns = ControlConns-1, 0, 0 // one more is for listening

@@ -21,9 +21,11 @@ type ending struct {
 	err          error
 	report       *pipeline.Report
 	rejects      *keptRejects
+	live         *live // if set, the run's row is written only if it is still this attempt's
 }
 
-// end writes the end of a run whose row is locked, gives back its place and hands it on.
+// end writes the end of a run, gives back its place and hands it on. The run's row is locked
+// already, or guarded by ending.live: then the error is [pipeline.ErrFenced] if it is somebody else's.
 func (s *Service) end(ctx context.Context, tx pgx.Tx, e ending) error {
 	if err := s.note(ctx, tx, e, ""); err != nil {
 		return err
@@ -51,7 +53,12 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 		assignments = ", active = false, job_id = null, ended_at = now(), next_attempt_at = null"
 	}
 	all := append([]any{e.id, string(e.state), e.reason, message, report, count, string(reasons), e.rejects != nil}, args...)
-	_, err = tx.Exec(ctx, s.sql.of(`
+	guard := ""
+	if e.live != nil {
+		guard = fmt.Sprintf(" and state = 'running' and attempt = $%d and worker = $%d", len(all)+1, len(all)+2)
+		all = append(all, e.live.attempt, s.config.Name)
+	}
+	tag, err := tx.Exec(ctx, s.sql.of(`
 with run as (
     update {runs}
        set state = $2, reason = $3, version = version + 1, lease_until = null, cancel_by = null,
@@ -59,14 +66,19 @@ with run as (
            report = coalesce($5::text::json, report),
            rejects = case when $8 then $6 else rejects end,
            reject_reasons = case when $8 then $7::text::jsonb else reject_reasons end`+assignments+`
-     where id = $1
+     where id = $1`+guard+`
     returning id, attempt)
 update {run_attempts} a
    set state = case when $2 = 'retrying' then 'failed' else $2 end, reason = $3, error = $4, ended_at = now()
   from run
  where a.run_id = run.id and a.attempt = run.attempt and a.state = 'running'`), all...)
-	if err != nil || e.rejects == nil {
+	switch {
+	case err != nil:
 		return err
+	case e.live != nil && tag.RowsAffected() == 0:
+		return pipeline.ErrFenced
+	case e.rejects == nil:
+		return nil
 	}
 	return e.rejects.store(ctx, tx, s.sql, s.config.Schema, e.id)
 }

@@ -74,21 +74,18 @@ func (s *runState) Commit(ctx context.Context, run pipeline.Run, commit pipeline
 // commit is what a run does to its own row inside the transaction of its data.
 func (s *Service) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 	l.committing.Store(true)
-	var mine bool
-	err := tx.QueryRow(ctx, s.sql.of("select attempt = $2 and worker = $3 and state = 'running' from {runs} where id = $1 for no key update"),
-		l.id, l.attempt, s.config.Name).Scan(&mine)
-	if err != nil && !isNoRows(err) {
-		return err
-	}
-	if !mine {
-		return pipeline.ErrFenced
-	}
 	if l.finishes { // it ends after what comes after the commit
-		return nil
+		var mine bool
+		err := tx.QueryRow(ctx, s.sql.of("select attempt = $2 and worker = $3 and state = 'running' from {runs} where id = $1 for no key update"),
+			l.id, l.attempt, s.config.Name).Scan(&mine)
+		if err == nil && !mine || isNoRows(err) {
+			return pipeline.ErrFenced
+		}
+		return err
 	}
 	report := l.progress()
 	report.State, report.EndedAt = pipeline.StateSucceeded, time.Now()
-	if err := s.end(ctx, tx, ending{id: l.id, pipeline: l.definition.Name, state: Succeeded, report: &report, rejects: l.rejects}); err != nil {
+	if err := s.end(ctx, tx, ending{id: l.id, pipeline: l.definition.Name, state: Succeeded, report: &report, rejects: l.rejects, live: l}); err != nil {
 		return err
 	}
 	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, l.job); err != nil && !isRiverNotFound(err) {

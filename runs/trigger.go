@@ -72,7 +72,11 @@ func (s *Service) Trigger(ctx context.Context, name string, t Trigger) (Record, 
 	if err != nil {
 		return Record{}, s.trouble("trigger", err)
 	}
-	return s.Get(ctx, run.id)
+	found, err := s.records(ctx, " where r.id = $1", run.id)
+	if err != nil || len(found) == 0 { // pruned already
+		return Record{ID: run.id, Pipeline: name}, err
+	}
+	return found[0], nil
 }
 
 // Backfill puts a run for each logical date into the queue, the earliest first, all or none.

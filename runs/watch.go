@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type watchers struct {
 	mu      sync.Mutex
 	changed chan struct{} // holds a token when some run is dirty
 	topics  map[string]*topic
+	looks   atomic.Int64 // at the database
 }
 
 // topic is a run that is watched.
@@ -140,6 +142,7 @@ func (s *Service) serveWatchers(ctx context.Context) {
 		if len(ids) == 0 {
 			continue
 		}
+		s.watchers.looks.Add(1)
 		found, err := s.snapshots(ctx, ids)
 		if err != nil && ctx.Err() == nil {
 			s.config.Logger.Warn("runs that are watched could not be read", "runs", len(ids), "error", err)

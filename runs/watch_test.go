@@ -119,8 +119,7 @@ func TestManyWatchersCostAsMuchAsOne(t *testing.T) {
 		}
 	})
 	arrived.Wait()
-	acquired := func() int64 { return pool.Stat().AcquireCount() }
-	before, began := acquired(), time.Now()
+	before, began := other.watchers.looks.Load(), time.Now()
 	other.watchers.mu.Lock()
 	watching := len(other.watchers.topics[run.ID].watchers)
 	other.watchers.mu.Unlock()
@@ -131,10 +130,9 @@ func TestManyWatchersCostAsMuchAsOne(t *testing.T) {
 	await(t, "the end", func() bool { r, err := other.Get(t.Context(), run.ID); return err == nil && r.State == Succeeded })
 	close(blocked)
 	ended.Wait()
-	// Of the pool's connections: the looks of the watchers, this test's own, and the run's.
-	asked, took := acquired()-before, time.Since(began)
-	if most := int64(20 + 2*took.Milliseconds()/10 + 10*took.Milliseconds()/1000); asked > most {
-		t.Errorf("%d queries in %v for %d watchers", asked, took, many)
+	looks, took := other.watchers.looks.Load()-before, time.Since(began)
+	if most := int64(took/lookEvery) + 2; looks > most {
+		t.Errorf("%d queries in %v for %d watchers, want at most %d", looks, took, many, most)
 	}
 }
 

@@ -128,7 +128,7 @@ func (s *Service) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	defer stop(nil)
 	l := &live{
 		id: job.Args.Run, attempt: c.attempt, definition: s.definitions[job.Args.Pipeline], job: job,
-		rejects: &keptRejects{}, stop: stop, started: make(chan struct{}),
+		rejects: &keptRejects{again: c.attempt > 1}, stop: stop, started: make(chan struct{}),
 	}
 	l.log = s.logs.open(l.id, l.attempt)
 	l.logger = s.loggerOf(l)
@@ -169,7 +169,7 @@ func (s *Service) execute(ctx context.Context, l *live, c claimed) (*pipeline.Re
 		o.RunID, o.Attempt, o.Retry = l.id, c.attempt, pipeline.Retry{}
 		o.Params = run.Params
 		o.Logger = l.logger
-		o.State = &runState{ledger: pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema}, service: s, live: l}
+		o.State = &runState{ledger: pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema, Ensured: true}, service: s, live: l}
 		if l.definition.Timeout > 0 {
 			o.Timeout = l.definition.Timeout
 		}

@@ -28,6 +28,10 @@ func beginTimeout() time.Duration { return limits.fence + 15*time.Second }
 type Ledger struct {
 	Pool   *pgxpool.Pool
 	Schema string // defaults to [DefaultSchema]
+
+	// Ensured says that the caller has called [Ledger.Ensure] before, so that not each run
+	// looks whether the tables are there.
+	Ensured bool
 }
 
 func (l Ledger) schema() string {
@@ -58,8 +62,10 @@ func Look(ctx context.Context, pool *pgxpool.Pool, f func(conn *pgx.Conn) error)
 // before can no longer commit. An attempt that is about to commit is waited for.
 func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (known pipeline.Recovered, err error) {
 	err = Look(ctx, l.Pool, func(conn *pgx.Conn) error {
-		if err := l.ensure(ctx, conn); err != nil {
-			return err
+		if !l.Ensured {
+			if err := l.ensure(ctx, conn); err != nil {
+				return err
+			}
 		}
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			var err error
