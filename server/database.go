@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/millrace/millrace/internal/devdb"
 )
 
 const (
@@ -106,15 +103,6 @@ func parseURL(url string) (*pgxpool.Config, error) {
 func checkURL(url string) error {
 	_, err := parseURL(url)
 	return err
-}
-
-// privateDatabase starts a Postgres that is gone when the server is, and says so in one line.
-func privateDatabase(ctx context.Context, w io.Writer) (url string, closeServer func() error, err error) {
-	s, err := devdb.Start(ctx, devdb.Options{Log: w})
-	if err != nil {
-		return "", nil, err
-	}
-	return s.URL(), s.Close, nil
 }
 
 // waitFor tries until try succeeds, and tells why it waits: at once when the reason changes, otherwise now and then.

@@ -49,7 +49,7 @@ func serve(ctx context.Context, c config, log hclog.Logger, stderr io.Writer) (e
 	a := api.New(api.Config{
 		Replica: c.replica, Version: version(), Logger: log, Reads: db.reads,
 		APIToken: c.apiToken, ReadToken: c.readToken, AllowedHosts: c.allowedHosts,
-		TriggerRate: c.triggerRate, MaxStreams: c.maxStreams, Page: console.Files(),
+		TriggerRate: c.triggerRate, MaxStreams: c.maxStreams, Page: console.Handler(console.Options{}),
 	})
 	service, err := newService(ctx, c, db, log, a)
 	if err != nil {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io/fs"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -44,8 +43,8 @@ type Config struct {
 	// MaxStreams is how many event streams are served at once. Defaults to 500.
 	MaxStreams int
 
-	// Page is what / serves, if it has an index.html.
-	Page fs.FS
+	// Page serves all that is no operation. Defaults to a list of the operations.
+	Page http.Handler
 }
 
 // API answers requests. Its methods may be called from several goroutines.
@@ -97,7 +96,10 @@ func New(c Config) *API {
 	a.registerEvents()
 	a.registerHealth()
 	a.mux.Handle("GET /metrics", a.withToken(a.metrics.handler()))
-	a.mux.Handle("/", a.rest(newPage(c.Page, a.huma.OpenAPI())))
+	if a.config.Page == nil {
+		a.config.Page = plainIndex(a.huma.OpenAPI())
+	}
+	a.mux.Handle("/", a.rest(a.config.Page))
 	a.handler = a.guard(a.mux)
 	return a
 }

@@ -94,6 +94,8 @@ func (a *API) hostAllowed(host string) bool {
 	return slices.Contains(a.config.AllowedHosts, strings.ToLower(strings.Trim(host, "[]")))
 }
 
+const noPath = "there is no such path; /openapi.json lists those there are"
+
 // rest answers what is no operation: by the page, or with what is wrong.
 func (a *API) rest(page http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +112,7 @@ func (a *API) rest(page http.Handler) http.Handler {
 		case len(has) == 0 && isPage && (r.Method == http.MethodGet || r.Method == http.MethodHead):
 			page.ServeHTTP(w, r)
 		case len(has) == 0 && !isPage:
-			writeProblem(w, problem(http.StatusNotFound, "there is no such path; /openapi.json lists those there are"))
+			writeProblem(w, problem(http.StatusNotFound, noPath))
 		default:
 			if len(has) == 0 {
 				has = []string{http.MethodGet}
