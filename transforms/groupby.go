@@ -3,8 +3,8 @@ package transforms
 import (
 	"context"
 	"fmt"
-	"slices"
 
+	"github.com/millrace/millrace/internal/spill"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -20,7 +20,10 @@ import (
 //		},
 //	}
 //
-// Memory holds one Out and one key for each group, until the stream ends.
+// Memory holds one Out and one key for each group, until the stream ends. When
+// that exceeds MaxMemory, the records of further keys go to temporary files, and are
+// folded after the input's end; the result, its order and the order in which the records of a key are
+// folded stay the same. Rejects of such records come then too.
 //
 // With pipeline.Parallel each lane folds its share of the records, and the lanes
 // are merged at the end: Merge is then needed, the order of the output is not defined,
@@ -28,7 +31,8 @@ import (
 type GroupBy[In any, K comparable, Out any] struct {
 	// Key returns what a record is grouped by. Required. Keys are compared by
 	// ==, so that each floating-point NaN makes a group of its own. For several
-	// columns return an array, or a struct.
+	// columns return an array, or a struct. The same record must have the same
+	// key when asked again.
 	Key func(record *In) K
 
 	// New starts a group. Defaults to the zero value of Out. The key it is given
@@ -44,85 +48,65 @@ type GroupBy[In any, K comparable, Out any] struct {
 	// GroupBy refuses to run in lanes. An error fails the run, always: a group is
 	// no record that could be set aside.
 	Merge func(into, from *Out) error
+
+	// MaxMemory is in bytes, for all lanes together: what keys and groups may
+	// hold, as far as can be told, before GroupBy goes on in temporary files. Buffers for these come
+	// on top, up to half as much, and so does what Go's collector has not freed yet. Defaults
+	// to [DefaultMaxMemory]. In, K and Out must then be types that can be written
+	// to a file: no functions, channels or interfaces, no pointers in K, no unexported
+	// fields in types that cannot marshal themselves. One that is not fails the run
+	// when memory runs out, or at the start if MaxMemory is set.
+	MaxMemory int64
+
+	// TempDir is where temporary files go. Defaults to os.TempDir().
+	TempDir string
 }
 
 // Validate checks that there is a Key and a Fold.
-func (g GroupBy[In, K, Out]) Validate(context.Context) error {
-	return missing("GroupBy", function{"Key", g.Key == nil}, function{"Fold", g.Fold == nil})
+func (g GroupBy[In, K, Out]) Validate(context.Context) error { return g.validate("GroupBy") }
+
+func (g GroupBy[In, K, Out]) validate(stage string) error {
+	if err := missing(stage, function{"Key", g.Key == nil}, function{"Fold", g.Fold == nil}); err != nil {
+		return err
+	}
+	return memory{stage, g.MaxMemory, g.TempDir}.validate(spill.CheckKey[K](), canSpill[In](), canSpill[Out]())
 }
 
 // Transform folds the whole input into one table.
-func (g GroupBy[In, K, Out]) Transform(_ context.Context, in *pipeline.Reader[In], out *pipeline.Writer[Out]) error {
-	table := newGroupTable(g.New)
-	if err := g.fold(in, table); err != nil {
+func (g GroupBy[In, K, Out]) Transform(ctx context.Context, in *pipeline.Reader[In], out *pipeline.Writer[Out]) error {
+	return g.transform(ctx, "GroupBy", in, out)
+}
+
+func (g GroupBy[In, K, Out]) transform(ctx context.Context, stage string, in *pipeline.Reader[In], out *pipeline.Writer[Out]) (err error) {
+	job := newGrouping(ctx, g, stage, 1)
+	defer closeFolder(job.folder, &err)
+	level := job.level(0)
+	if err := level.fold(in); err != nil {
 		return err
 	}
-	return writeGroups(table, out)
+	job.reject = in.Reject
+	return job.finish(level, out)
 }
 
 // TransformLanes folds each lane's share into a table of its own, and merges them.
 func (g GroupBy[In, K, Out]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[In], out *pipeline.Writer[Out]) error {
+	return g.transformLanes(ctx, "GroupBy", ins, out)
+}
+
+func (g GroupBy[In, K, Out]) transformLanes(ctx context.Context, stage string, ins []*pipeline.Reader[In], out *pipeline.Writer[Out]) (err error) {
 	if g.Merge == nil && len(ins) > 1 {
 		return pipeline.Permanent(fmt.Errorf("transforms.GroupBy: Merge is nil: without it the sums of %d lanes cannot be put together; set Merge, or leave Parallel out", len(ins)))
 	}
-	tables := make([]*groupTable[K, Out], len(ins))
-	err := pipeline.EachLane(ctx, ins, func(lane int, in *pipeline.Reader[In]) error {
-		tables[lane] = newGroupTable(g.New)
-		return g.fold(in, tables[lane])
+	job := newGrouping(ctx, g, stage, len(ins))
+	defer closeFolder(job.folder, &err)
+	levels := make([]*groupLevel[In, K, Out], len(ins))
+	err = pipeline.EachLane(ctx, ins, func(lane int, in *pipeline.Reader[In]) error {
+		levels[lane] = job.level(0)
+		return levels[lane].fold(in)
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(tables, func(a, b *groupTable[K, Out]) int { return b.len() - a.len() }) // the largest need not move
-	for i, other := range tables[1:] {
-		if err := tables[0].merge(other, g.Merge, func() error { return context.Cause(ctx) }); err != nil {
-			return err
-		}
-		tables[i+1] = nil
-	}
-	return writeGroups(tables[0], out)
-}
-
-func (g GroupBy[In, K, Out]) fold(in *pipeline.Reader[In], table *groupTable[K, Out]) error {
-	for batch, err := range in.Batches() {
-		if err != nil {
-			return err
-		}
-		for i := range batch {
-			if err := g.add(table, &batch[i]); err != nil {
-				if err := setAside(in.Reject, err); err != nil {
-					return err
-				}
-			}
-		}
-		in.Recycle(batch)
-	}
-	return nil
-}
-
-// add folds one record into its group.
-func (g *GroupBy[In, K, Out]) add(table *groupTable[K, Out], record *In) error {
-	key := g.Key(record)
-	if group := table.find(key); group != nil {
-		return g.Fold(group, record)
-	}
-	key, group := table.begin(key)
-	if err := g.Fold(group, record); err != nil {
-		table.drop() // a group needs a record
-		return err
-	}
-	table.keep(key)
-	return nil
-}
-
-// writeGroups empties the table. Groups are let go as they are written.
-func writeGroups[K comparable, Out any](table *groupTable[K, Out], out *pipeline.Writer[Out]) error {
-	chunks := table.take()
-	for i, chunk := range chunks {
-		chunks[i] = nil
-		if err := out.WriteBatch(chunk); err != nil {
-			return err
-		}
-	}
-	return nil
+	job.reject = ins[0].Reject
+	return job.finishLanes(levels, out)
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"sync"
 
+	"github.com/millrace/millrace/internal/spill"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -33,8 +34,10 @@ const (
 //	}
 //
 // The reference is read once, before the first record, also with
-// pipeline.Parallel, and held in memory as a whole until the stream ends. What it
-// rejects counts for this stage.
+// pipeline.Parallel, and held in memory until the stream ends. What it
+// rejects counts for this stage. What of it exceeds MaxMemory goes to temporary
+// files, and so do the records that may be found there: these are enriched, or missed,
+// after the input's end, and come out in their order all the same.
 type Lookup[T, Ref any, K comparable] struct {
 	// Reference is the source of what is looked up. Required.
 	Reference pipeline.Source[Ref]
@@ -56,6 +59,14 @@ type Lookup[T, Ref any, K comparable] struct {
 
 	// Column is the name of the key's column, for rejects. Defaults to none.
 	Column string
+
+	// MaxMemory is in bytes: what the reference may hold before Lookup goes on in
+	// temporary files. Defaults to [DefaultMaxMemory]. What [GroupBy] says of In and K holds for
+	// T, Ref and K.
+	MaxMemory int64
+
+	// TempDir is where temporary files go. Defaults to os.TempDir().
+	TempDir string
 }
 
 // Validate checks that nothing is missing, and lets the reference check itself.
@@ -68,6 +79,9 @@ func (l Lookup[T, Ref, K]) Validate(ctx context.Context) error {
 	if l.Misses < RejectMisses || l.Misses > DropMisses {
 		return pipeline.Permanent(fmt.Errorf("transforms.Lookup: Misses is %d: use RejectMisses, KeepMisses or DropMisses", l.Misses))
 	}
+	if err := l.memory().validate(spill.CheckKey[K](), canSpill[T](), canSpill[Ref]()); err != nil {
+		return err
+	}
 	if v, ok := l.Reference.(pipeline.Validator); ok {
 		if err := v.Validate(ctx); err != nil {
 			return fmt.Errorf("reference: %w", err)
@@ -75,6 +89,8 @@ func (l Lookup[T, Ref, K]) Validate(ctx context.Context) error {
 	}
 	return nil
 }
+
+func (l Lookup[T, Ref, K]) memory() memory { return memory{"Lookup", l.MaxMemory, l.TempDir} }
 
 // Claims are those of the reference.
 func (l Lookup[T, Ref, K]) Claims() []pipeline.Claim {
@@ -95,54 +111,67 @@ func (l Lookup[T, Ref, K]) reference() string {
 }
 
 // Transform enriches the whole input.
-func (l Lookup[T, Ref, K]) Transform(ctx context.Context, in *pipeline.Reader[T], out *pipeline.Writer[T]) error {
-	refs, err := l.load(ctx)
+func (l Lookup[T, Ref, K]) Transform(ctx context.Context, in *pipeline.Reader[T], out *pipeline.Writer[T]) (err error) {
+	job := l.job(ctx)
+	defer closeFolder(job.folder, &err)
+	refs, err := job.load(ctx)
 	if err != nil {
 		return err
 	}
-	return l.enrich(refs, in, func(batch []T) error { return passOn(in, out, batch) })
+	if refs.spilled != nil {
+		return job.inOrder(refs, in, out)
+	}
+	return job.enrich(refs, in, func(batch []T) error { return passOn(in, out, batch) })
 }
 
 // TransformLanes enriches in lanes, which share one copy of the reference.
-func (l Lookup[T, Ref, K]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[T], out *pipeline.Writer[T]) error {
-	refs, err := l.load(ctx)
+func (l Lookup[T, Ref, K]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[T], out *pipeline.Writer[T]) (err error) {
+	job := l.job(ctx)
+	defer closeFolder(job.folder, &err)
+	refs, err := job.load(ctx)
 	if err != nil {
 		return err
 	}
 	var turn sync.Mutex
-	return pipeline.EachLane(ctx, ins, func(_ int, in *pipeline.Reader[T]) error {
-		return l.enrich(refs, in, func(batch []T) error {
+	err = pipeline.EachLane(ctx, ins, func(_ int, in *pipeline.Reader[T]) error {
+		return job.enrich(refs, in, func(batch []T) error {
 			turn.Lock()
 			defer turn.Unlock()
 			return passOn(in, out, batch)
 		})
 	})
-}
-
-// load reads the reference.
-func (l Lookup[T, Ref, K]) load(ctx context.Context) (*references[K, Ref], error) {
-	refs := &references[K, Ref]{places: map[K]int{}}
-	for ref, err := range pipeline.Records(ctx, l.Reference) {
-		if err != nil {
-			return nil, fmt.Errorf("reference: %w", err)
-		}
-		key := l.ReferenceKey(&ref)
-		if !refs.add(key, ref) {
-			return nil, pipeline.Permanent(fmt.Errorf("reference: %s: the key %v is there twice", l.reference(), key))
-		}
+	if err != nil || refs.spilled == nil {
+		return err
 	}
-	return refs, nil
+	job.reject = ins[0].Reject
+	return job.parts(refs, func(_ uint64, record *T) error { return out.Write(*record) }, func() error { return nil })
 }
 
-func (l Lookup[T, Ref, K]) enrich(refs *references[K, Ref], in *pipeline.Reader[T], write func([]T) error) error {
+// enrich works on batches in place. Records that have to wait for a part of the reference leave
+// their batch.
+func (j *looking[T, Ref, K]) enrich(refs *references[T, Ref, K], in *pipeline.Reader[T], write func([]T) error) error {
 	for batch, err := range in.Batches() {
 		if err != nil {
 			return err
 		}
 		kept := 0
 		for i := range batch {
-			keep, err := l.one(refs, in, &batch[i])
-			if err != nil {
+			keep := true
+			key := j.Key(&batch[i])
+			hash := j.keys.hash(key)
+			if ref := refs.table.find(hash, key); ref != nil {
+				if err := j.Enrich(&batch[i], &ref.value); err != nil {
+					if err := setAside(in.Reject, err); err != nil {
+						return err
+					}
+					keep = false
+				}
+			} else if refs.mayHave(hash) {
+				if err := refs.waiting.Write(hash, 0, &batch[i]); err != nil {
+					return err
+				}
+				keep = false
+			} else if keep, err = j.miss(key, in.Reject); err != nil {
 				return err
 			}
 			if !keep {
@@ -160,42 +189,10 @@ func (l Lookup[T, Ref, K]) enrich(refs *references[K, Ref], in *pipeline.Reader[
 	return nil
 }
 
-// one enriches a record and tells whether to pass it on.
-func (l Lookup[T, Ref, K]) one(refs *references[K, Ref], in *pipeline.Reader[T], record *T) (keep bool, err error) {
-	key := l.Key(record)
-	if ref := refs.find(key); ref != nil {
-		if err := l.Enrich(record, ref); err != nil {
-			return false, setAside(in.Reject, err)
-		}
-		return true, nil
-	}
+// miss tells whether to keep a record whose key the reference lacks.
+func (l *Lookup[T, Ref, K]) miss(key K, reject func(pipeline.Reject) error) (keep bool, err error) {
 	if l.Misses == RejectMisses {
-		return false, in.Reject(pipeline.Reject{Column: l.Column, Value: cleanValue(fmt.Sprint(key)), Reason: "is not in the reference (" + l.reference() + ")"})
+		return false, reject(pipeline.Reject{Column: l.Column, Value: cleanValue(fmt.Sprint(key)), Reason: "is not in the reference (" + l.reference() + ")"})
 	}
 	return l.Misses == KeepMisses, nil
-}
-
-// references is a reference in memory.
-type references[K comparable, Ref any] struct {
-	places map[K]int
-	refs   []Ref
-}
-
-// add tells whether the key is new.
-func (r *references[K, Ref]) add(key K, ref Ref) bool {
-	if _, old := r.places[key]; old {
-		return false
-	}
-	r.places[key] = len(r.refs)
-	r.refs = append(r.refs, ref)
-	return true
-}
-
-// find returns nil if there is none.
-func (r *references[K, Ref]) find(key K) *Ref {
-	place, ok := r.places[key]
-	if !ok {
-		return nil
-	}
-	return &r.refs[place]
 }

@@ -35,21 +35,27 @@ type Total[K comparable, N Number] struct {
 type Sum[T any, K comparable, N Number] struct {
 	Key   func(record *T) K // what to group by; required
 	Value func(record *T) N // what to add up; required
+
+	MaxMemory int64  // in bytes; as in [GroupBy]
+	TempDir   string // where temporary files go; defaults to os.TempDir()
 }
 
 // Validate checks that there is a Key and a Value.
 func (s Sum[T, K, N]) Validate(context.Context) error {
-	return missing("Sum", function{"Key", s.Key == nil}, function{"Value", s.Value == nil})
+	if err := missing("Sum", function{"Key", s.Key == nil}, function{"Value", s.Value == nil}); err != nil {
+		return err
+	}
+	return s.groupBy().validate("Sum")
 }
 
 // Transform adds up the whole input.
 func (s Sum[T, K, N]) Transform(ctx context.Context, in *pipeline.Reader[T], out *pipeline.Writer[Total[K, N]]) error {
-	return s.groupBy().Transform(ctx, in, out)
+	return s.groupBy().transform(ctx, "Sum", in, out)
 }
 
 // TransformLanes adds up each lane's share.
 func (s Sum[T, K, N]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[T], out *pipeline.Writer[Total[K, N]]) error {
-	return s.groupBy().TransformLanes(ctx, ins, out)
+	return s.groupBy().transformLanes(ctx, "Sum", ins, out)
 }
 
 func (s Sum[T, K, N]) groupBy() GroupBy[T, K, Total[K, N]] {
@@ -58,6 +64,9 @@ func (s Sum[T, K, N]) groupBy() GroupBy[T, K, Total[K, N]] {
 		New:   func(key K) Total[K, N] { return Total[K, N]{Key: key} },
 		Fold:  func(t *Total[K, N], record *T) error { return t.add(s.Value(record)) },
 		Merge: func(into, from *Total[K, N]) error { return into.add(from.Sum) },
+
+		MaxMemory: s.MaxMemory,
+		TempDir:   s.TempDir,
 	}
 }
 
