@@ -34,6 +34,9 @@ type fileUnit struct {
 	taken    atomic.Bool // a sink writes it
 	prepared bool
 	renamed  bool
+
+	written  int64 // bytes; the rest of them, from onItsWay, the system may still keep to itself
+	onItsWay int64
 }
 
 // fileKey is the key of a file's unit: two paths to one file are one key.
@@ -96,9 +99,17 @@ func (u *fileUnit) adopt() (err error) {
 	return err
 }
 
+// writebackSize is after how many bytes the system is told to write them to the disk.
+// Without that it waits for some seconds, and the sync at the end for all of them.
+const writebackSize = 8 << 20
+
 // Write appends to the file.
 func (u *fileUnit) Write(p []byte) (int, error) {
 	n, err := u.file.Write(p)
+	if u.written += int64(n); u.written-u.onItsWay >= writebackSize {
+		startWriteback(u.file, u.onItsWay, u.written-u.onItsWay)
+		u.onItsWay = u.written
+	}
 	return n, u.fail(err)
 }
 
