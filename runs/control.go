@@ -46,11 +46,13 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
 		return Record{}, firstOf(err)
 	}
+	var name string
 	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
 		if err != nil {
 			return err
 		}
+		name = r.pipeline
 		switch {
 		case r.state.Ended():
 			return conflict("run %s has ended (%s): it cannot be cancelled", id, r.state)
@@ -63,11 +65,15 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 				return err
 			}
 		}
-		return s.end(ctx, tx, ending{id: id, pipeline: r.pipeline, state: Cancelled, reason: "cancelled" + byWhom(by) + " before it began"})
+		if err := s.end(ctx, tx, ending{id: id, pipeline: r.pipeline, state: Cancelled, reason: "cancelled" + byWhom(by) + " before it began"}); err != nil {
+			return err
+		}
+		return s.admit(ctx, tx, r.pipeline)
 	})
 	if err != nil {
 		return Record{}, s.trouble("cancel", err)
 	}
+	s.nudge(name)
 	return s.Get(ctx, id)
 }
 
@@ -78,8 +84,10 @@ func (s *Service) Retry(ctx context.Context, id, by string) (Record, error) {
 	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
 		return Record{}, firstOf(err)
 	}
+	var name string
 	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
+		name = r.pipeline
 		switch {
 		case err != nil:
 			return err
@@ -101,6 +109,7 @@ update {runs}
 	if err != nil {
 		return Record{}, s.trouble("retry", err)
 	}
+	s.nudge(name)
 	return s.Get(ctx, id)
 }
 

@@ -93,7 +93,7 @@ func (s *Service) beats(ctx context.Context) {
 // another is taking, or that is committing, is passed over.
 func (s *Service) reap(ctx context.Context) error {
 	for {
-		again := false
+		again, taken := false, ""
 		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
 			var r locked
 			var worker string
@@ -110,7 +110,7 @@ select id, pipeline, attempt, job_id, worker, losses, cancel_by from {runs}
 			if err != nil {
 				return err
 			}
-			again = true
+			again, taken = true, r.pipeline
 			if err := s.dropJob(ctx, tx, r.job); err != nil {
 				return err
 			}
@@ -134,6 +134,7 @@ select id, pipeline, attempt, job_id, worker, losses, cancel_by from {runs}
 		if err != nil || !again {
 			return err
 		}
+		s.nudge(taken)
 	}
 }
 

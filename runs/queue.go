@@ -50,65 +50,123 @@ values ($1, $2, 'queued', $3, $4::text::jsonb, $5, $6, $7) on conflict do nothin
 	return tag.RowsAffected() > 0, err
 }
 
-// admit gives the free places of a pipeline to the runs that have waited longest. It locks
-// the pipeline's row until the end of the transaction.
-//
-// The order of locks is: a run's row, its pipeline's row, rows of runs that wait. The
-// last are passed over if somebody holds them, who will admit in turn.
-func (s *Service) admit(ctx context.Context, tx pgx.Tx, name string) error {
-	var most int
-	err := tx.QueryRow(ctx, s.sql.of("select max_active from {pipelines} where name = $1 for no key update"), name).Scan(&most)
-	if isNoRows(err) {
-		return fmt.Errorf("pipeline %q is not registered", name)
+// insertJobs gives runs the jobs by which workers may begin them.
+func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, name string, ids []string) error {
+	if len(ids) == 0 {
+		return nil
 	}
+	params := make([]river.InsertManyParams, len(ids))
+	for i, id := range ids {
+		params[i] = river.InsertManyParams{Args: jobArgs{Run: id, Pipeline: name}, InsertOpts: &river.InsertOpts{MaxAttempts: 1, Queue: queueName}}
+	}
+	inserted, err := s.inserter.InsertManyTx(ctx, tx, params)
 	if err != nil {
 		return err
 	}
+	jobs := make([]int64, len(ids))
+	for i, r := range inserted { // in the order of params
+		jobs[i] = r.Job.ID
+	}
+	_, err = tx.Exec(ctx, s.sql.of("update {runs} r set job_id = j.job from unnest($1::uuid[], $2::bigint[]) as j (run, job) where r.id = j.run"), ids, jobs)
+	return err
+}
+
+// dispatch gives a run, which has its place and whose row is locked, a job by which a worker may
+// begin it. An older job of it means nothing any more.
+func (s *Service) dispatch(ctx context.Context, tx pgx.Tx, id, name string) error {
+	if _, err := tx.Exec(ctx, s.sql.of("update {runs} set active = true, ready_at = now(), version = version + 1 where id = $1"), id); err != nil {
+		return err
+	}
+	return s.insertJobs(ctx, tx, name, []string{id})
+}
+
+// admit gives the free places of a pipeline to the runs that have waited longest. It holds the lock of
+// the pipeline's row until the end of the transaction, and does nothing if somebody else has
+// it: then the admitter, which the caller nudges after its commit, does it.
+//
+// So nobody ever waits for a pipeline's lock inside a transaction that holds something
+// else: neither triggers nor the ends of runs queue up behind one another.
+func (s *Service) admit(ctx context.Context, tx pgx.Tx, name string) error {
+	_, err := s.givePlaces(ctx, tx, name, s.started() == nil) // without an admitter, better late than never
+	return err
+}
+
+// givePlaces returns how many it gave.
+func (s *Service) givePlaces(ctx context.Context, tx pgx.Tx, name string, mayWait bool) (int, error) {
+	rows, _ := tx.Query(ctx, s.sql.of("select {give_places}($1, $2)"), name, mayWait)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return 0, err
+	}
+	return len(ids), s.insertJobs(ctx, tx, name, ids)
+}
+
+// nudge lets the admitter look at a pipeline: after a run of it ended, or came to wait. It is called
+// after the commit. If the replica dies just before, the keeper of any other looks.
+func (s *Service) nudge(name string) {
+	s.mu.Lock()
+	s.nudged[name] = struct{}{}
+	s.mu.Unlock()
+	select {
+	case s.admitNow <- struct{}{}:
+	default:
+	}
+}
+
+// admits is the admitter: one for a replica, so that many runs that end at once are followed by one
+// transaction that begins as many.
+func (s *Service) admits(ctx context.Context) {
 	for {
-		var id string
-		var active, waiting int // waiting counts up to two
-		err := tx.QueryRow(ctx, s.sql.of(`
-with full_backfills as (
-    select a.backfill
-      from {runs} a join {backfills} b on b.id = a.backfill
-     where a.pipeline = $1 and a.active
-     group by a.backfill, b.parallel
-    having count(*) >= b.parallel)
-select id,
-       (select count(*) from {runs} where pipeline = $1 and active),
-       (select count(*) from (select from {runs} where pipeline = $1 and state = 'queued' and not active limit 2) w)
-  from {runs}
- where pipeline = $1 and state = 'queued' and not active
-   and (select count(*) from {runs} where pipeline = $1 and active) < $2
-   and (backfill is null or backfill not in (select backfill from full_backfills))
- order by place
- limit 1
-   for no key update skip locked`), name, most).Scan(&id, &active, &waiting)
-		if isNoRows(err) {
-			return nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.admitNow:
 		}
-		if err != nil {
-			return err
-		}
-		if err := s.dispatch(ctx, tx, id, name); err != nil {
-			return err
-		}
-		if active+1 >= most || waiting < 2 {
-			return nil
+		s.mu.Lock()
+		names := s.nudged
+		s.nudged = map[string]struct{}{}
+		s.mu.Unlock()
+		for name := range names {
+			if err := s.admitAlone(ctx, name); err != nil && ctx.Err() == nil {
+				s.config.Logger.Warn("waiting runs could not be let begin, the keeper tries again", "pipeline", name, "error", err)
+			}
 		}
 	}
 }
 
-// dispatch gives a run, whose row is locked, a job by which a worker may begin it. An older
-// job of it means nothing any more.
-func (s *Service) dispatch(ctx context.Context, tx pgx.Tx, id, name string) error {
-	job, err := s.inserter.InsertTx(ctx, tx, jobArgs{Run: id, Pipeline: name}, &river.InsertOpts{MaxAttempts: 1, Queue: queueName})
+// admitAlone admits in a transaction of its own, if any run waits.
+func (s *Service) admitAlone(ctx context.Context, name string) error {
+	for {
+		var waits bool
+		err := s.control.QueryRow(ctx, s.sql.of("select exists (select from {runs} where pipeline = $1 and state = 'queued' and not active)"), name).Scan(&waits)
+		if err != nil || !waits {
+			return err
+		}
+		given := 0
+		err = inTx(ctx, s.control, func(tx pgx.Tx) (err error) {
+			given, err = s.givePlaces(ctx, tx, name, true)
+			return err
+		})
+		if err != nil || given == 0 {
+			return err
+		}
+	}
+}
+
+// admitAll is the keeper's look at all pipelines where runs wait: for a place that was freed by
+// somebody who died before it could nudge.
+func (s *Service) admitAll(ctx context.Context) error {
+	rows, _ := s.control.Query(ctx, s.sql.of("select distinct pipeline from {runs} where state = 'queued' and not active"))
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, s.sql.of(`
-update {runs} set active = true, job_id = $2, ready_at = now(), version = version + 1 where id = $1`), id, job.Job.ID)
-	return err
+	for _, name := range names {
+		if err := s.admitAlone(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ids makes the IDs of runs: UUIDs of version 7 (RFC 9562), of which those of one process

@@ -44,7 +44,7 @@ const lateAfter = time.Minute
 func (s *Service) schedule(ctx context.Context) error {
 	for _, name := range s.scheduled {
 		d := s.definitions[name]
-		now := s.config.now()
+		now, made := s.config.now(), false
 		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
 			var first time.Time
 			// By the cron line of the newest replica only: an older one leaves it alone.
@@ -71,10 +71,14 @@ select next_due from {pipelines}
 			if _, err := tx.Exec(ctx, s.sql.of("update {pipelines} set next_due = $2 where name = $1"), name, next); err != nil {
 				return err
 			}
+			made = len(dates) > 0
 			return s.admit(ctx, tx, name)
 		})
 		if err != nil {
 			return err
+		}
+		if made {
+			s.nudge(name)
 		}
 	}
 	return nil
@@ -123,7 +127,7 @@ func (s *Service) keep(ctx context.Context) {
 		duties := []duty{{"due dates", s.schedule}, {"attempts", s.retryDue}}
 		if time.Since(lastReap) >= s.config.Heartbeat {
 			lastReap = time.Now()
-			duties = append(duties, duty{"lost runs", s.reap}, duty{"lost jobs", s.redispatch})
+			duties = append(duties, duty{"lost runs", s.reap}, duty{"lost jobs", s.redispatch}, duty{"free places", s.admitAll})
 		}
 		for _, d := range duties {
 			if err := d.do(ctx); err != nil && ctx.Err() == nil {

@@ -32,17 +32,20 @@ type Service struct {
 	pageKey     atomic.Pointer[[]byte]
 	losses      atomic.Int64
 
-	beatNow, keepNow chan struct{}
+	beatNow, keepNow, admitNow chan struct{} // each holds a token when there is something to do
 
 	// Of a started service.
 	control  *pgxpool.Pool         // the service's own: what must not wait for runs
 	client   *river.Client[pgx.Tx] // nil without workers
 	stopping atomic.Bool           // no further run is begun
 
+	starting sync.Mutex // held by Start, and by Stop while it decides
+
 	mu       sync.Mutex
 	live     map[string]*live
-	over     []string // runs whose progress is to be removed
-	handBack bool     // runs are handed back at once
+	nudged   map[string]struct{} // pipelines that the admitter is to look at
+	over     []string            // runs whose progress is to be removed
+	handBack bool                // runs are handed back at once
 	phase    phase
 	done     chan struct{} // closed when the service begins to stop
 	endLoops context.CancelFunc
@@ -71,7 +74,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	s := &Service{
 		config: config, definitions: definitions, sql: statementsFor(config.Schema), pool: config.Pool,
 		watchers: newWatchers(), logs: newLogs(config), live: map[string]*live{}, done: make(chan struct{}),
-		beatNow: make(chan struct{}, 1), keepNow: make(chan struct{}, 1),
+		beatNow: make(chan struct{}, 1), keepNow: make(chan struct{}, 1), admitNow: make(chan struct{}, 1), nudged: map[string]struct{}{},
 	}
 	for name, d := range definitions {
 		if d.schedule != nil {
@@ -93,7 +96,7 @@ func (s *Service) Name() string { return s.config.Name }
 
 // How often River looks for jobs: at most, when it is told of one, and at least, in case it is not.
 const (
-	fetchCooldown = 10 * time.Millisecond
+	fetchCooldown = 30 * time.Millisecond
 	fetchPoll     = 500 * time.Millisecond
 )
 
@@ -101,9 +104,12 @@ const (
 // schema must be there ([Service.Migrate]). ctx bounds the start only. A service is started
 // once.
 func (s *Service) Start(ctx context.Context) error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.phase != phaseNew {
+	now := s.phase
+	s.mu.Unlock()
+	if now != phaseNew {
 		return errors.New("runs: the service was started before")
 	}
 	if err := s.Ready(ctx); err != nil {
@@ -123,7 +129,9 @@ func (s *Service) Start(ctx context.Context) error {
 		control.Close()
 		return fmt.Errorf("runs: start: %w", err)
 	}
+	s.mu.Lock()
 	s.phase = phaseStarted
+	s.mu.Unlock()
 	return nil
 }
 
@@ -143,7 +151,7 @@ func (s *Service) begin(ctx context.Context) error {
 	}
 	loops, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.endLoops = end
-	for _, loop := range []func(context.Context){s.beats, s.reports, s.keep, s.listen, s.serveWatchers, s.writeLogs} {
+	for _, loop := range []func(context.Context){s.beats, s.reports, s.keep, s.admits, s.listen, s.serveWatchers, s.writeLogs} {
 		s.loops.Go(func() { loop(loops) })
 	}
 	return nil
@@ -184,6 +192,8 @@ func (s *Service) started() <-chan struct{} {
 // error when ctx ends before; what then still runs is taken over when its lease is over. Stopping
 // what was not started, or twice, does nothing.
 func (s *Service) Stop(ctx context.Context) error {
+	s.starting.Lock()
+	defer s.starting.Unlock()
 	s.mu.Lock()
 	if s.phase != phaseStarted {
 		s.phase = phaseStopped

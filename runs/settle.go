@@ -24,14 +24,10 @@ type ending struct {
 	live         *live // if set, the run's row is written only if it is still this attempt's
 }
 
-// end writes the end of a run, gives back its place and hands it on. The run's row is locked
+// end writes the end of a run, which gives back its place. Whoever calls it nudges the admitter after
+// the commit, that hands the place on. The run's row is locked
 // already, or guarded by ending.live: then the error is [pipeline.ErrFenced] if it is somebody else's.
-func (s *Service) end(ctx context.Context, tx pgx.Tx, e ending) error {
-	if err := s.note(ctx, tx, e, ""); err != nil {
-		return err
-	}
-	return s.admit(ctx, tx, e.pipeline)
-}
+func (s *Service) end(ctx context.Context, tx pgx.Tx, e ending) error { return s.note(ctx, tx, e, "") }
 
 // note writes what is known at the end of an attempt: into the run's row, that of the
 // attempt, and the rejects. assignments are added to those of the run's row.

@@ -72,6 +72,7 @@ func (s *Service) Trigger(ctx context.Context, name string, t Trigger) (Record, 
 	if err != nil {
 		return Record{}, s.trouble("trigger", err)
 	}
+	s.nudge(name)
 	found, err := s.records(ctx, " where r.id = $1", run.id)
 	if err != nil || len(found) == 0 { // pruned already
 		return Record{ID: run.id, Pipeline: name}, err
@@ -124,6 +125,7 @@ func (s *Service) Backfill(ctx context.Context, name string, b Backfill) (Backfi
 	if err != nil {
 		return BackfillInfo{}, s.trouble("backfill", err)
 	}
+	s.nudge(name)
 	info := BackfillInfo{ID: id}
 	info.Runs, err = s.records(ctx, " where r.id = any($1) order by r.place", made)
 	return info, err

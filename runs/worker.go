@@ -142,6 +142,7 @@ func (s *Service) work(ctx context.Context, job *river.Job[jobArgs]) error {
 		l.logger.Warn("the attempt was given up: its lease is over", "attempt", l.attempt)
 		s.losses.Add(1)
 	}
+	s.nudge(l.definition.Name) // before what is only told
 	s.leave(ctx, l)
 	return nil
 }

@@ -129,6 +129,49 @@ create table run_rejects (
     primary key (run_id, n)
 );
 
+-- Gives the free places of a pipeline to the runs that have waited longest, at most a hundred, and
+-- returns them. The pipeline's row stays locked until the end of the transaction; if
+-- somebody else holds it, and may_wait is false, nothing is done. The statements after the
+-- lock see what was committed before it was had.
+create function give_places(of_pipeline text, may_wait boolean) returns setof uuid
+language plpgsql set search_path from current as $$
+declare
+    most integer;
+    busy integer;
+    given integer := 0;
+    next_run uuid;
+begin
+    if may_wait then
+        select max_active into most from pipelines where name = of_pipeline for no key update;
+    else
+        select max_active into most from pipelines where name = of_pipeline for no key update skip locked;
+    end if;
+    if not found then
+        return;
+    end if;
+    select count(*) into busy from runs where pipeline = of_pipeline and active;
+    while busy < most and given < 100 loop
+        with full_backfills as (
+            select a.backfill
+              from runs a join backfills b on b.id = a.backfill
+             where a.pipeline = of_pipeline and a.active
+             group by a.backfill, b.parallel
+            having count(*) >= b.parallel)
+        select r.id into next_run
+          from runs r
+         where r.pipeline = of_pipeline and r.state = 'queued' and not r.active
+           and (r.backfill is null or r.backfill not in (select backfill from full_backfills))
+         order by r.place
+         limit 1
+           for no key update skip locked; -- whoever holds one gives out places in turn
+        exit when not found;
+        update runs set active = true, ready_at = now(), version = version + 1 where id = next_run;
+        busy := busy + 1;
+        given := given + 1;
+        return next next_run;
+    end loop;
+end $$;
+
 create function notify_run() returns trigger language plpgsql as $$
 begin
     perform pg_notify(tg_table_schema || '_runs',
