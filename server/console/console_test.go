@@ -16,7 +16,7 @@ import (
 	"github.com/millrace/millrace/server/console"
 )
 
-func ask(t *testing.T, h http.Handler, method, target string, header map[string]string) *http.Response {
+func ask(t *testing.T, h http.Handler, method, target string, header map[string]string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
 	for name, value := range header {
@@ -24,7 +24,7 @@ func ask(t *testing.T, h http.Handler, method, target string, header map[string]
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	return w.Result()
+	return w
 }
 
 func text(t *testing.T, r io.Reader) string {
@@ -65,14 +65,14 @@ func TestEveryViewHasItsURL(t *testing.T) {
 		{"/console.go", 404, "text/plain; charset=utf-8", "no such page"},
 	} {
 		res := ask(t, h, "GET", tc.path, nil)
-		if res.StatusCode != tc.status || res.Header.Get("Content-Type") != tc.contentType {
-			t.Errorf("GET %s: %d %s, want %d %s", tc.path, res.StatusCode, res.Header.Get("Content-Type"), tc.status, tc.contentType)
+		if res.Code != tc.status || res.Header().Get("Content-Type") != tc.contentType {
+			t.Errorf("GET %s: %d %s, want %d %s", tc.path, res.Code, res.Header().Get("Content-Type"), tc.status, tc.contentType)
 		}
 		if body := text(t, res.Body); !strings.Contains(body, tc.contains) {
 			t.Errorf("GET %s: no %q in %.100q", tc.path, tc.contains, body)
 		}
-		if res.Header.Get("Content-Security-Policy") == "" || res.Header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("GET %s: headers %v", tc.path, res.Header)
+		if res.Header().Get("Content-Security-Policy") == "" || res.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("GET %s: headers %v", tc.path, res.Header())
 		}
 	}
 }
@@ -80,19 +80,19 @@ func TestEveryViewHasItsURL(t *testing.T) {
 func TestOtherMethodsAreRefused(t *testing.T) {
 	h := console.Handler(console.Options{})
 	res := ask(t, h, "POST", "/", nil)
-	if res.StatusCode != http.StatusMethodNotAllowed || res.Header.Get("Allow") != "GET, HEAD" {
-		t.Errorf("POST: %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
+	if res.Code != http.StatusMethodNotAllowed || res.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d, Allow %q", res.Code, res.Header().Get("Allow"))
 	}
 	res = ask(t, h, "HEAD", "/", nil)
-	if res.StatusCode != 200 || res.Header.Get("Content-Length") == "" || text(t, res.Body) != "" {
-		t.Errorf("HEAD: %d, headers %v", res.StatusCode, res.Header)
+	if res.Code != http.StatusOK || res.Header().Get("Content-Length") == "" || text(t, res.Body) != "" {
+		t.Errorf("HEAD: %d, headers %v", res.Code, res.Header())
 	}
 }
 
 func TestFilesAreKeptByTheirTag(t *testing.T) {
 	h := console.Handler(console.Options{})
-	plain := ask(t, h, "GET", "/assets/main.js", nil).Header.Get("ETag")
-	packed := ask(t, h, "GET", "/assets/main.js", map[string]string{"Accept-Encoding": "gzip"}).Header.Get("ETag")
+	plain := ask(t, h, "GET", "/assets/main.js", nil).Header().Get("ETag")
+	packed := ask(t, h, "GET", "/assets/main.js", map[string]string{"Accept-Encoding": "gzip"}).Header().Get("ETag")
 	if plain == "" || plain == packed {
 		t.Fatalf("tags %q and %q: each form needs its own", plain, packed)
 	}
@@ -103,8 +103,8 @@ func TestFilesAreKeptByTheirTag(t *testing.T) {
 		{plain, 304}, {`"x", ` + plain, 304}, {"W/" + plain, 304}, {"*", 304}, {packed, 200}, {`"x"`, 200}, {"", 200},
 	} {
 		res := ask(t, h, "GET", "/assets/main.js", map[string]string{"If-None-Match": tc.noneMatch})
-		if res.StatusCode != tc.status {
-			t.Errorf("If-None-Match %s: %d, want %d", tc.noneMatch, res.StatusCode, tc.status)
+		if res.Code != tc.status {
+			t.Errorf("If-None-Match %s: %d, want %d", tc.noneMatch, res.Code, tc.status)
 		}
 		if body := text(t, res.Body); (body == "") != (tc.status == 304) {
 			t.Errorf("If-None-Match %s: a body of %d bytes", tc.noneMatch, len(body))
@@ -120,11 +120,11 @@ func TestFilesArePackedForThoseWhoTakeThat(t *testing.T) {
 		"": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "gzip;q=x": false,
 	} {
 		res := ask(t, h, "GET", "/assets/style.css", map[string]string{"Accept-Encoding": accept})
-		if res.Header.Get("Vary") != "Accept-Encoding" {
-			t.Errorf("%q: Vary is %q", accept, res.Header.Get("Vary"))
+		if res.Header().Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: Vary is %q", accept, res.Header().Get("Vary"))
 		}
-		body := io.Reader(res.Body)
-		if got := res.Header.Get("Content-Encoding") == "gzip"; got != packed {
+		var body io.Reader = res.Body
+		if got := res.Header().Get("Content-Encoding") == "gzip"; got != packed {
 			t.Errorf("%q: packed %v, want %v", accept, got, packed)
 		} else if got {
 			unpacked, err := gzip.NewReader(body)

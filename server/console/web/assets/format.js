@@ -1,7 +1,7 @@
 // Numbers, durations and times in words.
 
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 3 });
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumSignificantDigits: 2 });
 
 /** count writes 14210 as 14,210. */
 export const count = (n) => whole.format(n ?? 0);
@@ -9,16 +9,11 @@ export const count = (n) => whole.format(n ?? 0);
 /** short writes 31042 as 31k. */
 export const short = (n) => (n < 1000 ? whole.format(n) : compact.format(n).toLowerCase().replace('m', 'M').replace('b', 'bn'));
 
+/** short ID of a run: the end, since the beginning is the time and so the same for runs of one minute. */
+export const shortID = (id) => '…' + id.slice(-8);
+
 /** plural writes 1 row, 2 rows. */
 export const plural = (n, one, many = one + 's') => `${count(n)} ${n === 1 ? one : many}`;
-
-/** bytes writes 1536 as 1.5 kB. */
-export function bytes(n) {
-  for (const unit of ['B', 'kB', 'MB', 'GB']) {
-    if (n < 1000 || unit === 'GB') return `${n < 10 && unit !== 'B' ? n.toFixed(1) : Math.round(n)} ${unit}`;
-    n /= 1000;
-  }
-}
 
 /** duration writes milliseconds as 850 ms, 8.1 s, 41 s, 2 min 5 s, 3 h 12 min. */
 export function duration(ms) {

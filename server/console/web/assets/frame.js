@@ -10,7 +10,7 @@ export function connectionSign(el) {
   el.append(h('span', { class: 'dot', 'aria-hidden': 'true' }), words, ' ', again);
   let state = {};
   const draw = () => {
-    attrs(el, { 'data-up': state.up === null ? 'unknown' : state.up });
+    attrs(el, { 'data-up': String(state.up) });
     again.hidden = state.up !== false;
     if (state.up === null) text(words, 'connecting');
     else if (state.up) text(words, 'live');

@@ -3,7 +3,7 @@
 import { h, svg, keyed, text, attrs } from './dom.js';
 import { count, duration, plural, short } from './format.js';
 import { icon, known } from './states.js';
-import { layout } from './layout.js';
+import { components, layout } from './layout.js';
 import { took } from './time.js';
 
 const WIDE = { w: 216, h: 76, along: 56, across: 16 };
@@ -18,12 +18,11 @@ export function graphView(linkOf) {
   let graph = { nodes: [], edges: [] };
   let report = null;
   let drawn = '';
-  let places = null;
 
   function draw() {
     const down = el.clientWidth < 640;
     const now = JSON.stringify([graph, down, down && el.clientWidth]);
-    if (el.clientWidth && now !== drawn) {
+    if (el.clientWidth && graph.nodes.length && now !== drawn) {
       drawn = now;
       arrange(down);
     }
@@ -35,48 +34,49 @@ export function graphView(linkOf) {
     const names = graph.nodes.map((n) => n.name);
     const sound = graph.edges.filter((e) => names.includes(e.from) && names.includes(e.to));
     const size = down ? box.w : box.h;
-    places = layout(names, sound, () => size, box.across);
-    const breadth = Math.max(0, ...places.breadth);
     const step = (down ? box.h : box.w) + box.along;
-    const margin = down ? Math.max(0, (el.clientWidth - breadth) / 2) : 0;
-    const across = (n) => n.at + margin;
-    const [width, height] = down ? [breadth + 2 * margin, places.depth * step - box.along] : [places.depth * step - box.along, breadth];
+    const room = down ? el.clientWidth - 8 : Infinity;
+    const parts = components(names, sound).map((c) => layout(c.names, c.edges, () => size, box.across, room));
+    const breadth = Math.max(...parts.map((p) => p.breadth));
+    // Parts stand below each other. Where a node is: along and across the flow of its part, from the part's place.
+    let [width, height] = [0, 0];
+    for (const p of parts) {
+      const length = p.depth * step - box.along;
+      p.x = down ? Math.max(0, (Math.max(breadth, room) - p.breadth) / 2) : 0;
+      p.y = height ? height + box.across + (down ? 12 : 0) : 0;
+      width = Math.max(width, down ? p.x + p.breadth : length);
+      height = p.y + (down ? length : p.breadth);
+    }
     canvas.style.width = `${width}px`;
     canvas.style.height = `${height}px`;
     attrs(edges, { width, height, viewBox: `0 0 ${width} ${height}` });
     keyed(boxes, graph.nodes, (n) => n.name, makeBox, (item, node) => {
-      const n = places.nodes.get(node.name);
-      item.style.left = `${down ? across(n) - box.w / 2 : n.rank * step}px`;
-      item.style.top = `${down ? n.rank * step : n.at - box.h / 2}px`;
+      const p = parts.find((q) => q.nodes.has(node.name));
+      const n = p.nodes.get(node.name);
+      item.style.left = `${p.x + (down ? n.at - box.w / 2 : n.rank * step)}px`;
+      item.style.top = `${p.y + (down ? n.rank * step : n.at - box.h / 2)}px`;
       item.style.width = `${box.w}px`;
     });
     // An edge leaves a box in the middle of its side, passes through its dummies, and ends with an arrow.
-    edges.replaceChildren(...places.paths.map(({ edge, chain }) => {
-      const long = down ? box.h : box.w;
-      let d = '';
-      chain.forEach((n, i) => {
-        const enter = n.rank * step;
-        const points = i === 0 ? [[enter + long, across(n)]] : n.size ? [[enter - 7, across(n)]] : [[enter, across(n)], [enter + long, across(n)]];
-        for (const [along, off] of points) {
-          const p = down ? [off, along] : [along, off];
-          if (!d) d = `M${p}`;
-          else if (points.length === 2 && along > enter) d += `L${p}`;
-          else {
-            const mid = along - (i === chain.length - 1 ? box.along - 7 : box.along) / 2;
-            const from = last;
-            d += down ? `C${from[0]} ${mid} ${p[0]} ${mid} ${p}` : `C${mid} ${from[1]} ${mid} ${p[1]} ${p}`;
-          }
-          last = p;
-        }
-      });
-      const [x, y] = last;
-      const head = down ? `M${x} ${y + 7}l-5 -8h10Z` : `M${x + 7} ${y}l-8 -5v10Z`;
+    const long = down ? box.h : box.w;
+    edges.replaceChildren(...parts.flatMap((p) => p.paths.map(({ edge, chain }) => {
+      const point = (along, across) => (down ? [p.x + across, p.y + along] : [p.x + along, p.y + across]);
+      let at = point(chain[0].rank * step + long, chain[0].at);
+      let d = `M${at}`;
+      for (const n of chain.slice(1)) {
+        const end = n === chain.at(-1);
+        const to = point(n.rank * step - (end ? 7 : 0), n.at);
+        const mid = down ? (at[1] + to[1]) / 2 : (at[0] + to[0]) / 2;
+        d += down ? `C${at[0]} ${mid} ${to[0]} ${mid} ${to}` : `C${mid} ${at[1]} ${mid} ${to[1]} ${to}`;
+        at = to;
+        if (!end) d += `L${at = point(n.rank * step + long, n.at)}`;
+      }
+      const head = down ? `M${at[0]} ${at[1] + 7}l-5 -8h10Z` : `M${at[0] + 7} ${at[1]}l-8 -5v10Z`;
       const group = svg('g', { class: 'edge' + (edge.after ? ' after' : '') }, svg('path', { d, fill: 'none' }), svg('path', { class: 'head', d: head }));
       group.edge = edge;
       return group;
-    }));
+    })));
   }
-  let last = [0, 0];
 
   function makeBox(node) {
     const item = h('li', { class: 'box' });

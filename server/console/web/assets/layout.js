@@ -2,10 +2,11 @@
 
 /**
  * layout places nodes (names) and edges ({from, to}). It returns the boxes' centres along (by layer) and across the
- * flow, and for each edge the points that it passes. sizeOf says how much room a node takes across; gap is between nodes.
+ * flow, and for each edge the nodes that it passes. sizeOf says how much room a node takes across; gap is between nodes;
+ * most is how much room there is.
  * Long edges get a dummy node in each layer that they pass, so that they too have a place.
  */
-export function layout(names, edges, sizeOf, gap) {
+export function layout(names, edges, sizeOf, gap, most = Infinity) {
   const rank = ranks(names, edges);
   const nodes = new Map(names.map((name) => [name, { name, rank: rank.get(name), size: sizeOf(name), prev: [], next: [] }]));
   const paths = [];
@@ -23,8 +24,8 @@ export function layout(names, edges, sizeOf, gap) {
   const layers = [];
   for (const n of new Set([...nodes.values(), ...paths.flatMap((p) => p.chain)])) (layers[n.rank] ||= []).push(n);
   order(layers);
-  place(layers, gap);
-  return { nodes, paths, depth: layers.length, breadth: layers.map((l) => Math.max(...l.map((n) => n.at + n.size / 2))) };
+  place(layers, gap, most);
+  return { nodes, paths, depth: layers.length, breadth: Math.max(...layers.flat().map((n) => n.at + n.size / 2)) };
 }
 
 // ranks is the longest way from a source to each node.
@@ -86,14 +87,17 @@ function order(layers) {
 }
 
 // place gives each node its centre across the flow: as near to its neighbours as the order and the gap allow.
-function place(layers, gap) {
-  for (const layer of layers) {
-    let at = 0;
-    for (const n of layer) {
-      n.at = at + n.size / 2;
-      at += n.size + gap;
+function place(layers, gap, most) {
+  const dense = () => {
+    for (const layer of layers) {
+      let at = -(layer.reduce((s, n) => s + n.size + gap, -gap)) / 2;
+      for (const n of layer) {
+        n.at = at + n.size / 2;
+        at += n.size + gap;
+      }
     }
-  }
+  };
+  dense();
   const mean = (list) => list.reduce((s, m) => s + m.at, 0) / list.length;
   for (let sweep = 0; sweep < 8; sweep++) {
     const side = sweep % 2 ? 'next' : 'prev';
@@ -107,6 +111,24 @@ function place(layers, gap) {
       for (const n of layer) n.at += shift;
     }
   }
+  const ends = layers.flat().flatMap((n) => [n.at - n.size / 2, n.at + n.size / 2]);
+  if (Math.max(...ends) - Math.min(...ends) > most) dense(); // narrower, if less straight
   const top = Math.min(...layers.flat().map((n) => n.at - n.size / 2));
   for (const n of layers.flat()) n.at -= top;
+}
+
+/** components splits a graph into its parts that are not connected, in the order of their first nodes. */
+export function components(names, edges) {
+  const part = new Map(names.map((n) => [n, n]));
+  const find = (n) => {
+    while (part.get(n) !== n) n = part.get(n);
+    return n;
+  };
+  for (const { from, to } of edges) part.set(find(to), find(from));
+  const groups = new Map();
+  for (const n of names) {
+    if (!groups.has(find(n))) groups.set(find(n), []);
+    groups.get(find(n)).push(n);
+  }
+  return [...groups.values()].map((group) => ({ names: group, edges: edges.filter((e) => group.includes(e.from)) }));
 }

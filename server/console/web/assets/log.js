@@ -151,7 +151,7 @@ export function logView(id, signal) {
 
   function setFollow(on) {
     following = on && !ended(record.state);
-    attrs(follow, { 'aria-pressed': following });
+    attrs(follow, { 'aria-pressed': String(following) });
     if (following) toEnd();
   }
 

@@ -4,7 +4,7 @@ import { h, text, swap, skeleton } from './dom.js';
 import { get, poll } from './api.js';
 import { scheduleWords } from './cron.js';
 import { startBackfill, startRun } from './dialogs.js';
-import { plural } from './format.js';
+import { plural, shortID } from './format.js';
 import { graphView } from './graph.js';
 import { grid } from './grid.js';
 import { history } from './history.js';
@@ -83,7 +83,7 @@ export function pipelineView({ root, name, params, signal }) {
 
   function words() {
     setBadge(badge, shown.state);
-    swap(sentence, h('span', {}, runSentence(shown), ' ', h('a', { href: toRun(shown.id) }, 'Open the run')));
+    swap(sentence, h('span', {}, runSentence(shown, info.graph), ' ', h('a', { href: toRun(shown.id) }, 'Open the run')));
   }
 
   // feature shows a run's figures on the graph, and watches it while it lasts.
@@ -112,14 +112,13 @@ export function pipelineView({ root, name, params, signal }) {
   }
 
   async function load() {
-    show(await get(`/api/pipelines/${encodeURIComponent(name)}`, signal));
-    await runs.settle();
+    await Promise.all([get(`/api/pipelines/${encodeURIComponent(name)}`, signal).then(show), runs.settle()]);
   }
 
   function update(next) {
     filter = next;
     states.value = STATES.includes(filter.state) ? filter.state : '';
-    only.replaceChildren(...(filter.backfill ? [`of backfill ${filter.backfill.slice(0, 8)}, `, everything] : []));
+    only.replaceChildren(...(filter.backfill ? [`of backfill ${shortID(filter.backfill)}, `, everything] : []));
     runs.filter({ state: states.value, backfill: filter.backfill || '' });
   }
 

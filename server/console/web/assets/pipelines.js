@@ -77,7 +77,7 @@ export function pipelinesView({ root, signal }) {
       }
     }
     const row = h('tr', { role: 'row' }, cell('cell', h('b', {}, link), h('span', { class: 'quiet about' }, p.description)), part.schedule, cell('cell', runs.el),
-      cell('cell', part.badge, ' ', part.time, ' ', part.took, part.error), part.next, h('td', { role: 'cell', class: 'actions' }, pause.el, run));
+      cell('cell', part.badge, ' ', part.time, part.took, part.error), part.next, h('td', { role: 'cell', class: 'actions' }, pause.el, run));
     row.update = (next) => {
       info = next;
       text(part.schedule, scheduleWords(next.schedule));

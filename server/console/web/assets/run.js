@@ -6,7 +6,7 @@ import * as link from './link.js';
 import { advice } from './advice.js';
 import { details } from './details.js';
 import { confirm } from './dialogs.js';
-import { count, day } from './format.js';
+import { count, day, shortID } from './format.js';
 import { graphView } from './graph.js';
 import { logView } from './log.js';
 import { action, failure } from './parts.js';
@@ -35,7 +35,7 @@ export function runView({ root, name: id, params, signal }) {
   const what = h('p');
   const error = h('section', { class: 'error-box', hidden: true, 'aria-label': 'Error' }, h('p', {}, where), message, what);
   const cancel = action('Cancel the run', 'Stops it; nothing of it becomes visible.', 'danger', async () => {
-    if (await confirm(`Cancel the run of ${record.pipeline}?`, `Run ${id.slice(0, 8)} stops, and nothing of it becomes visible. It can be retried later.`, 'Cancel the run')) apply(await post(`${path}/cancel`), true);
+    if (await confirm(`Cancel the run of ${record.pipeline}?`, `Run ${shortID(id)} stops, and nothing of it becomes visible. It can be retried later.`, 'Cancel the run')) apply(await post(`${path}/cancel`), true);
   });
   const retry = action('Retry', 'The same run again, as its next attempt, with the same parameters.', 'primary', async () => apply(await post(`${path}/retry`), true));
   const actions = h('div', { class: 'actions-line' });
@@ -46,7 +46,7 @@ export function runView({ root, name: id, params, signal }) {
   const views = { timeline: timeline(), log: logView(id, signal), rejects: rejectsView(id, signal), details: details() };
   root.append(
     h('nav', { class: 'crumbs', 'aria-label': 'Where' }, h('a', { href: '/' }, 'Pipelines'), ' / ', crumb, ' /'),
-    h('div', { class: 'title' }, h('h1', { tabindex: -1 }, 'Run ', h('code', { title: id }, id.slice(0, 8)), ' ', copyButton('Copy ID', () => id))),
+    h('div', { class: 'title' }, h('h1', { tabindex: -1 }, 'Run ', h('code', { title: id }, shortID(id)), ' ', copyButton('Copy ID', () => id))),
     h('p', { class: 'state-line' }, badge, ' ', words), error, actions, facts, trouble, figures.el, tabs, panel);
 
   function apply(next, acted) {
@@ -63,7 +63,7 @@ export function runView({ root, name: id, params, signal }) {
     document.title = `${record.state} · ${record.pipeline} · Millrace`;
     if (crumb.textContent !== record.pipeline) crumb.replaceChildren(h('a', { href: toPipeline(record.pipeline) }, record.pipeline));
     setBadge(badge, record.state);
-    swap(words, runSentence(record));
+    swap(words, runSentence(record, graph));
 
     const failed = record.error && record.state !== 'succeeded' && record.state !== 'cancelled';
     error.hidden = !failed;

@@ -26,11 +26,32 @@ const SHAPES = {
   unknown: () => [svg('circle', { cx: 8, cy: 8, r: 1.6, 'stroke-width': 0 })],
 };
 
-/** shape returns the drawing of a state in a box of 16, to be placed in an SVG. */
-export const shape = (state, props) => svg('g', { class: `shape s-${known(state)}`, ...props }, SHAPES[known(state)]());
-
 /** icon is a state's shape alone. */
-export const icon = (state) => svg('svg', { class: 'icon', viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true' }, shape(state));
+export const icon = (state) => svg('svg', { class: 'icon', viewBox: '0 0 16 16', width: 16, height: 16, 'aria-hidden': 'true' },
+  svg('g', { class: `shape s-${known(state)}` }, SHAPES[known(state)]()));
+
+// The same shapes as lines and as areas about (10, y), so that many of one state are one path.
+const ring = (y) => `M5.5 ${y}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0`;
+const LINES = {
+  queued: ring, running: ring, cancelled: (y) => `${ring(y)}M7 ${y + 3}l6-6`, failed: (y) => `M6 ${y - 4}l8 8m0-8l-8 8`,
+  retrying: (y) => `M14 ${y - 1.8}A4.5 4.5 0 1 0 14.4 ${y + 1}`, lost: (y) => `M7.4 ${y - 2}a2.6 2.6 0 1 1 4 2.2c-1 .7-1.4 1-1.4 2`, skipped: (y) => `M7 ${y}h6`,
+};
+const AREAS = {
+  succeeded: (y) => `M4.75 ${y}a5.25 5.25 0 1 0 10.5 0a5.25 5.25 0 1 0-10.5 0`, running: (y) => `M10 ${y}v-4.5a4.5 4.5 0 0 1 4.5 4.5z`,
+  retrying: (y) => `M15.2 ${y - 5}v4h-4z`, lost: (y) => `M9 ${y + 4}h2v2h-2z`, unknown: (y) => `M9 ${y - 1}h2v2h-2z`,
+};
+
+/** cells draws a column of states, [state, y] each, in few elements. */
+export function cells(list) {
+  const paths = new Map();
+  for (const [state, y] of list) {
+    const name = known(state);
+    for (const [kind, shapes] of [['lines', LINES], ['areas', AREAS]]) {
+      if (shapes[name]) paths.set(`${kind} s-${name}`, (paths.get(`${kind} s-${name}`) || '') + shapes[name](y));
+    }
+  }
+  return [...paths].map(([name, d]) => svg('path', { class: name, d }));
+}
 
 /** badge is a state's shape and word. */
 export const badge = (state) => h('span', { class: `badge c-${known(state)}` }, icon(state), ' ', WORDS[state] || String(state || 'unknown'));

@@ -62,11 +62,11 @@ export function timeline() {
       const [w, i, o] = [s.working_ms, s.waiting_in_ms, s.waiting_out_ms];
       const lanes = s.lanes || 1;
       const words = s.started_at
-        ? `worked ${duration(w / lanes)}` + (i >= 1 ? `, waited ${duration(i / lanes)} for input` : '') + (o >= 1 ? `, ${duration(o / lanes)} for output` : '') : s.state;
+        ? [`worked ${duration(w / lanes)}`, i >= 1 && `waited ${duration(i / lanes)} for input`, o >= 1 && `waited ${duration(o / lanes)} for output`].filter(Boolean).join(', ') : s.state;
       const parts = [['waiting-in', i], ['working', w], ['waiting-out', o]].filter((x) => x[1] > 0);
       return {
         name: s.name, state: s.state, slow, words, from: s.started_at && ms(s.started_at), to: s.started_at && (s.ended_at ? ms(s.ended_at) : now()),
-        parts: parts.length ? parts : [['working', 1]],
+        parts: parts.length ? parts : [['idle', 1]],
       };
     }
   }

@@ -3,7 +3,7 @@
 import { h, svg, keyed, text, skeleton } from './dom.js';
 import { get, lastServedBy, onToken, poll } from './api.js';
 import { askToken } from './dialogs.js';
-import { count, duration, plural } from './format.js';
+import { count, duration, plural, shortID } from './format.js';
 import { address, config, connectionSign, themeButton } from './frame.js';
 import { setBadge } from './states.js';
 import { setWhen, took } from './time.js';
@@ -69,7 +69,7 @@ async function loadRun() {
   at('never').hidden = Boolean(run);
   if (run) {
     setWhen(at('loaded-at'), run.ended_at);
-    text(at('loaded-by'), `run ${run.id.slice(0, 8)}`);
+    text(at('loaded-by'), `run ${shortID(run.id)}`);
     at('loaded-by').href = toRun(run.id);
     text(at('loaded-in'), duration(took(run)));
   }

@@ -1,15 +1,20 @@
 // A run in a sentence.
 
 import { h } from './dom.js';
-import { count, duration, plural } from './format.js';
+import { count, duration, plural, shortID } from './format.js';
 import { toRun } from './router.js';
 import { sentence } from './api.js';
 import { took, when } from './time.js';
 
 /** flow is what a run read and wrote: the records of its sources and of its sinks. */
-export function flow(report) {
+export function flow(report, graph) {
   const stages = report?.stages || [];
-  const sum = (kind, field) => stages.filter((s) => s.kind === kind).reduce((n, s) => n + s[field], 0);
+  const behind = new Set(graph?.nodes.filter((n) => n.kind === 'rejects').map((n) => n.name)); // rejects are counted apart
+  for (let size = -1; size !== behind.size;) {
+    size = behind.size;
+    for (const e of graph?.edges || []) if (behind.has(e.from)) behind.add(e.to);
+  }
+  const sum = (kind, field) => stages.filter((s) => s.kind === kind && !behind.has(s.name)).reduce((n, s) => n + s[field], 0);
   return { read: sum('source', 'records_out'), written: sum('sink', 'records_in') };
 }
 
@@ -17,14 +22,14 @@ export function flow(report) {
 export const failedStage = (report) => report?.stages?.find((s) => s.state === 'failed');
 
 /** linked is a text in which runs that are named by their ID are links. */
-export const linked = (text) => text.split(/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/).map((part, i) => (i % 2 ? h('a', { href: toRun(part) }, part.slice(0, 8)) : part));
+export const linked = (text) => text.split(/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/).map((part, i) => (i % 2 ? h('a', { href: toRun(part) }, shortID(part)) : part));
 
 // since counts up beside what has not ended.
 const since = (iso) => h('span', { 'data-since': iso }, duration(took({ started_at: iso })));
 
 /** runSentence says how a run stands, behind its state's badge. */
-export function runSentence(run) {
-  const { read, written } = flow(run.report);
+export function runSentence(run, graph) {
+  const { read, written } = flow(run.report, graph);
   const rows = read || written ? [`, ${plural(read, 'row')} in, ${count(written)} out`] : [];
   const at = run.ended_at || run.created_at;
   const reason = run.reason ? [': ', ...linked(run.reason)] : [];
