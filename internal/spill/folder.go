@@ -44,13 +44,6 @@ func NewFolder(parent string, memory int64) *Folder {
 	}
 }
 
-// Used tells whether anything was spilled.
-func (f *Folder) Used() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.path != ""
-}
-
 // Close removes the folder with everything in it. Using it afterwards is an error.
 func (f *Folder) Close() error {
 	f.mu.Lock()
@@ -67,9 +60,6 @@ func (f *Folder) Close() error {
 	err := os.RemoveAll(f.path)
 	if f.lock != nil {
 		_ = f.lock.Close()
-	}
-	if err != nil { // where a folder that is held open cannot be removed
-		err = os.RemoveAll(f.path)
 	}
 	f.path = ""
 	if err != nil {

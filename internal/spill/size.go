@@ -1,15 +1,15 @@
 package spill
 
-import (
-	"reflect"
-)
+import "reflect"
 
 // Sizer returns a function that tells how many bytes a value of T holds beyond
 // its own size: the text of its strings, the elements of its slices, what it
 // points to. It returns nil when values of T hold nothing.
 //
 // It is an estimate: what several values share is counted for each, what an
-// allocation is rounded up to is not counted, and of an interface nothing is known.
+// allocation is rounded up to is not counted, of an interface nothing is known, and
+// the content of long lists and maps is judged by some of their elements, so that
+// measuring one that grows costs the same every time.
 func Sizer[T any]() func(*T) int64 {
 	t := reflect.TypeFor[T]()
 	if t.Kind() == reflect.String {
@@ -24,8 +24,11 @@ func Sizer[T any]() func(*T) int64 {
 	return func(v *T) int64 { return size(reflect.ValueOf(v).Elem()) }
 }
 
-// wordsOfMap is about what a map needs for an entry besides key and value.
-const wordsOfMap = 8
+// sample is how many elements of a long list or map are looked at.
+const sample = 32
+
+// entryOfMap is about what a map needs for an entry besides key and value, in bytes.
+const entryOfMap = 8
 
 // sizeOf returns nil for types whose values hold nothing, and for those of within: of a
 // list that links to itself only the first element counts.
@@ -60,17 +63,18 @@ func sizeOf(t reflect.Type, within []reflect.Type) func(reflect.Value) int64 {
 		}
 		return func(v reflect.Value) int64 { return elements(elem, v) }
 	case reflect.Map:
-		own := int64(t.Key().Size()+t.Elem().Size()) + wordsOfMap
+		own := int64(t.Key().Size()+t.Elem().Size()) + entryOfMap
 		key, elem := sizeOf(t.Key(), within), sizeOf(t.Elem(), within)
 		return func(v reflect.Value) int64 {
 			n := own * int64(v.Len())
 			if key == nil && elem == nil {
 				return n
 			}
-			for iter := v.MapRange(); iter.Next(); {
-				n += optional(key, iter.Key()) + optional(elem, iter.Value())
+			var content, seen int64
+			for iter := v.MapRange(); seen < sample && iter.Next(); seen++ {
+				content += optional(key, iter.Key()) + optional(elem, iter.Value())
 			}
-			return n
+			return n + content*int64(v.Len())/max(seen, 1)
 		}
 	case reflect.Struct:
 		return sizeOfStruct(t, within)
@@ -107,12 +111,20 @@ func optional(size func(reflect.Value) int64, v reflect.Value) int64 {
 	return size(v)
 }
 
+// elements returns what the elements of a list hold.
 func elements(size func(reflect.Value) int64, v reflect.Value) (n int64) {
 	if size == nil {
 		return 0
 	}
-	for i := range v.Len() {
-		n += size(v.Index(i))
+	length := v.Len()
+	if length <= sample {
+		for i := range length {
+			n += size(v.Index(i))
+		}
+		return n
 	}
-	return n
+	for i := range sample {
+		n += size(v.Index(i * (length / sample)))
+	}
+	return n * int64(length) / sample
 }
