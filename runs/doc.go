@@ -42,8 +42,8 @@
 // anything here; attempts are ours.
 //
 // One place: a pipeline has MaxActive places. A run takes one when it may begin and
-// gives it back when it ends, and the transaction that gives it back hands it to the
-// run that has waited longest. A run that waits for its next attempt keeps its place,
+// gives it back when it ends; right after that transaction another hands it to the run that has
+// waited longest, so that no data waits for a queue. A run that waits for its next attempt keeps its place,
 // so that later runs do not overtake it.
 //
 // The end: a run's success is written in the transaction that commits its ledger,

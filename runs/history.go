@@ -130,11 +130,8 @@ func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	var name string
 	var state State
 	var n int64
-	var oldest *float64
-	rows, _ := s.pool.Query(ctx, s.sql.of(`
-select pipeline, state, count(*), extract(epoch from now() - min(ready_at) filter (where active and state in ('queued', 'lost')))::float8
-  from {runs} group by pipeline, state`))
-	_, err := pgx.ForEachRow(rows, []any{&name, &state, &n, &oldest}, func() error {
+	rows, _ := s.pool.Query(ctx, s.sql.of("select pipeline, state, count(*) from {runs} group by pipeline, state"))
+	_, err := pgx.ForEachRow(rows, []any{&name, &state, &n}, func() error {
 		if stats.Runs[name] == nil {
 			stats.Runs[name] = map[State]int64{}
 		}
@@ -142,11 +139,16 @@ select pipeline, state, count(*), extract(epoch from now() - min(ready_at) filte
 		if state == Queued || state == Retrying || state == Lost {
 			stats.Waiting += n
 		}
-		if oldest != nil {
-			stats.OldestAge = max(stats.OldestAge, time.Duration(*oldest*float64(time.Second)))
-		}
 		return nil
 	})
+	if err != nil {
+		return stats, s.trouble("stats", err)
+	}
+	var oldest *float64
+	err = s.pool.QueryRow(ctx, s.sql.of("select extract(epoch from now() - min(ready_at))::float8 from {runs} where active and state in ('queued', 'lost')")).Scan(&oldest)
+	if oldest != nil {
+		stats.OldestAge = time.Duration(*oldest * float64(time.Second))
+	}
 	return stats, s.trouble("stats", err)
 }
 

@@ -83,7 +83,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	}
 	slices.Sort(s.scheduled)
 	s.inserter, err = river.NewClient(riverpgxv5.New(config.Pool), &river.Config{
-		Schema: config.Schema, Logger: s.riverLogger(), FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
+		Schema: config.Schema, Logger: s.riverLogger(), FetchCooldown: river.FetchCooldownMin, // it tells of each job
 	})
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
@@ -95,9 +95,11 @@ func New(ctx context.Context, config Config) (*Service, error) {
 func (s *Service) Name() string { return s.config.Name }
 
 // How often River looks for jobs: at most, when it is told of one, and at least, in case it is not.
+// It does not tell of a job that is inserted less than its client's FetchCooldown after another, in the belief
+// that the fetch for that one finds it, which is not so when it commits later.
 const (
 	fetchCooldown = 30 * time.Millisecond
-	fetchPoll     = 500 * time.Millisecond
+	fetchPoll     = 200 * time.Millisecond
 )
 
 // Start registers the definitions and begins to work runs and to keep schedules. The

@@ -138,7 +138,7 @@ select gen_random_uuid(), case when n % 3 = 0 then 'items' else 'others' end, ca
   from generate_series(1, 100000) as n`, document); err != nil {
 		b.Fatal(err)
 	}
-	if _, err := pool.Exec(b.Context(), "analyze millrace.runs"); err != nil {
+	if _, err := pool.Exec(b.Context(), "vacuum analyze millrace.runs"); err != nil {
 		b.Fatal(err)
 	}
 	first, err := s.List(b.Context(), Filter{Pipeline: "items"}, 50, "")
