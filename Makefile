@@ -62,6 +62,10 @@ proof: ## Kill processes, databases and connections, hundreds of times (some min
 bench: ## Compare with psql, pgx, gocsv, csvutil, DuckDB and pandas, as far as installed (some minutes)
 	cd bench && go run . $(BENCH)
 
+.PHONY: e2e
+e2e: ## Bring the deployment up, kill and scale parts of it, take it down (needs Docker)
+	MILLRACE_DEPLOYMENT=1 go test -count=1 -timeout 40m -v ./internal/deploytest
+
 .PHONY: lint
 lint: ## Run the linters, the import law among them (compiles golangci-lint at first)
 	$(TOOL) golangci-lint run ./...
