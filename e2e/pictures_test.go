@@ -86,6 +86,7 @@ func TestViews(t *testing.T) {
 					colours(scheme))
 				b.says(v.says)
 				b.until(`document.querySelectorAll('.skel').length === 0`)
+				b.until(`document.querySelector('.grid-canvas .blank') === null`)
 				if wide := eval[int64](b, `document.documentElement.scrollWidth`); wide > size.width {
 					t.Errorf("the page is %d px wide, more than the window's %d", wide, size.width)
 				}

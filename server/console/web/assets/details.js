@@ -13,7 +13,7 @@ export function details() {
   const json = h('pre', { tabindex: 0 });
   const diagram = h('pre', { tabindex: 0 });
   const el = h('section', { 'aria-label': 'Details' }, facts,
-    h('h2', {}, 'Attempts'), h('div', { class: 'scroll-x' }, h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, ['Attempt', 'State', 'Replica', 'Started', 'Took', 'Why'].map((t) => h('th', {}, t)))), attempts)),
+    h('h2', {}, 'Attempts'), h('div', { class: 'scroll-x' }, h('table', { class: 'plain attempts' }, h('thead', {}, h('tr', {}, ['Attempt', 'State', 'Replica', 'Started', 'Took', 'Why'].map((t) => h('th', {}, t)))), attempts)),
     h('div', { class: 'tools' }, h('h2', {}, 'Mermaid'), copyButton('Copy', () => diagram.textContent)), diagram,
     h('div', { class: 'tools' }, h('h2', {}, 'JSON'), copyButton('Copy', () => json.textContent)), json);
   return {

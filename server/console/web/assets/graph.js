@@ -6,7 +6,7 @@ import { icon, known } from './states.js';
 import { components, layout } from './layout.js';
 import { took } from './time.js';
 
-const WIDE = { w: 216, h: 76, along: 56, across: 16 };
+const WIDE = { w: 248, h: 76, along: 56, across: 16 };
 const NARROW = { w: 152, h: 76, along: 36, across: 12 };
 
 /** graphView shows graphs; linkOf(stage) is where a stage leads to, or null. */

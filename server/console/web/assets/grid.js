@@ -11,6 +11,7 @@ import { toRun } from './router.js';
 const W = 20; // width of a column, and height of a row
 const BARS = 48; // height of a chart
 const HEAD = 24;
+const HINT = 'Point at a cell, or go through the runs with the arrow keys.';
 
 /**
  * grid shows runs (oldest first) by stages (names). stagesOf(run) are the stages' reports, or null while they are not
@@ -82,7 +83,9 @@ export function grid({ stagesOf, want, onStart }) {
   }
 
   // What the cell under the pointer, or the one with the focus, says.
+  let said = false;
   function say(run, row) {
+    said = true;
     const s = stagesOf(run)?.find((r) => r.name === stages[row]);
     const words = row < 0 || row >= stages.length ? '' : s
       ? `${s.name}: ${s.state}, ${plural(Math.max(s.records_in, s.records_out), 'row')}${s.rejects ? `, ${count(s.rejects)} rejected` : ''}${s.error ? `, ${s.error}` : ''}`
@@ -129,7 +132,8 @@ export function grid({ stagesOf, want, onStart }) {
   return {
     el,
     redraw: soon,
-    update(nextStages, nextRuns) {
+    /** update shows other runs; empty is what to say where there are none. */
+    update(nextStages, nextRuns, empty) {
       const atEnd = scroller.scrollLeft + scroller.clientWidth >= runs.length * W - W;
       const added = runs.length ? nextRuns.findIndex((r) => r.id === runs[0].id) : -1; // columns that are new at the left
       stages = nextStages;
@@ -139,8 +143,7 @@ export function grid({ stagesOf, want, onStart }) {
       canvas.style.height = `${height()}px`;
       if (atEnd) scroller.scrollLeft = runs.length * W;
       else if (added > 0) scroller.scrollLeft += added * W;
-      if (!runs.length) text(line, 'No runs yet.');
-      else if (!line.textContent) text(line, 'Point at a cell, or go through the runs with the arrow keys.');
+      if (!said || !nextRuns.length) text(line, nextRuns.length ? HINT : empty);
       soon();
     },
   };

@@ -97,6 +97,7 @@ export function history(pipeline, signal, changed) {
 
   return {
     list, stagesOf, know,
+    empty: () => (next === null ? 'Loading…' : chosen.state || chosen.backfill ? 'No run matches.' : 'No runs yet.'),
     words: () => (next === null ? 'Loading…' : plural(list().length, 'run') + (next ? ' so far; scroll left for older ones' : '')),
     /** merge takes runs that were read elsewhere. */
     merge(records) {

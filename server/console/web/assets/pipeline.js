@@ -46,7 +46,7 @@ export function pipelineView({ root, name, params, signal }) {
   const graph = graphView((stage) => (shown ? toRun(shown.id, { tab: 'log', stage }) : null));
   const cells = grid({ stagesOf: (r) => runs.stagesOf(r), want: (list) => runs.want(list), onStart: () => runs.older() });
   const runs = history(name, signal, () => {
-    cells.update((info?.graph.nodes || []).map((n) => n.name), runs.list());
+    cells.update((info?.graph.nodes || []).map((n) => n.name), runs.list(), runs.empty());
     text(counted, runs.words());
   });
   const states = h('select', { 'aria-label': 'State of the runs', on: { change: () => setQuery({ state: states.value }, { replace: true }) } },
@@ -69,7 +69,8 @@ export function pipelineView({ root, name, params, signal }) {
     due.hidden = info.paused || !info.next_due;
     setWhen(due, info.next_due);
     pause.update();
-    const newest = info.last_runs?.[0];
+    const last = info.last_runs || []; // of a backfill the first to be run was the first to be made: what runs tells more than what waits
+    const newest = last.find((r) => r.state === 'running') || last.find((r) => r.state !== 'queued') || last[0];
     if (!newest) {
       text(badge, '');
       text(sentence, 'It has never run.');
@@ -83,7 +84,7 @@ export function pipelineView({ root, name, params, signal }) {
 
   function words() {
     setBadge(badge, shown.state);
-    swap(sentence, h('span', {}, runSentence(shown, info.graph), ' ', h('a', { href: toRun(shown.id) }, 'Open the run')));
+    swap(sentence, h('span', {}, runSentence(shown, info.graph), info.waiting ? ` ${plural(info.waiting, 'run waits', 'runs wait')}. ` : ' ', h('a', { href: toRun(shown.id) }, 'Open the run')));
   }
 
   // feature shows a run's figures on the graph, and watches it while it lasts.

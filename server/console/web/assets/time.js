@@ -20,7 +20,7 @@ export function relative(iso) {
   if (isNaN(ms)) return '–';
   const size = Math.abs(ms);
   if (size < 5000) return ms < 0 ? 'in a moment' : 'just now';
-  const words = duration(Math.floor(size / 1000) * 1000).replace(/( min| h| d) \d+ \w+$/, '$1');
+  const words = duration(Math.floor(size / 1000) * 1000).replace(/( min| h| d) \d+ \w+$/, '$1').replace('.0 s', ' s');
   return ms < 0 ? `in ${words}` : `${words} ago`;
 }
 
