@@ -9,15 +9,15 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// finishing is a sink with work after the commit.
-type finishing struct{ drain }
+// drainAndFinish is a sink with work after the commit.
+type drainAndFinish struct{ drainInts }
 
-func (finishing) Finish(context.Context) error { return nil }
+func (drainAndFinish) Finish(context.Context) error { return nil }
 
-// drain reads and drops.
-type drain struct{}
+// drainInts reads and drops.
+type drainInts struct{}
 
-func (drain) Load(_ context.Context, in *pipeline.Reader[int]) error {
+func (drainInts) Load(_ context.Context, in *pipeline.Reader[int]) error {
 	for _, err := range in.All() {
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func TestOnRejectSeesTheRejectThatBreaksTheBudget(t *testing.T) {
 		}
 		return nil
 	}))
-	pipeline.To(in, "out", drain{})
+	pipeline.To(in, "out", drainInts{})
 	if _, err := p.Run(t.Context()); err == nil {
 		t.Error("the run succeeded")
 	}
@@ -52,7 +52,7 @@ func TestOnRejectSeesTheRejectThatBreaksTheBudget(t *testing.T) {
 }
 
 func TestFinishes(t *testing.T) {
-	for want, sink := range map[bool]pipeline.Sink[int]{false: drain{}, true: finishing{}} {
+	for want, sink := range map[bool]pipeline.Sink[int]{false: drainInts{}, true: drainAndFinish{}} {
 		p := pipeline.New("p", pipeline.Options{})
 		pipeline.To(pipeline.From(p, "in", pipeline.SourceFunc[int](func(context.Context, *pipeline.Writer[int]) error { return nil })), "out", sink)
 		if got := p.Finishes(); got != want {

@@ -8,7 +8,7 @@
 //	┌────────────────────────┐    River's        │            │                  │
 //	│ runs   (the truth)     │    LISTEN/NOTIFY  │            ▼  one transaction │
 //	│ river_job (who may     │ ────────────────▶ │ data, ledger, cursors, the    │
-//	│            begin)      │    claim, lease   │ run's row, the next run's job │
+//	│            begin)      │    claim, lease   │ run's row, the end of its job │
 //	└────────────────────────┘ ◀──────────────── └───────────────────────────────┘
 //	             ▲                heartbeat,                  │
 //	             └── Watch, List  progress, log ──────────────┘
