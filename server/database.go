@@ -60,6 +60,11 @@ func openDatabases(ctx context.Context, c config) (*databases, error) {
 		p.MaxConns = s.conns
 		p.MaxConnIdleTime = 5 * time.Minute
 		p.ConnConfig.RuntimeParams["application_name"] = "millrace " + c.replica
+		// By default a table is looked for, and made, in the schema of the user's name first. For a user millrace that
+		// is our own one, as soon as it is there: its tables would hide those of the application.
+		if _, given := p.ConnConfig.RuntimeParams["search_path"]; !given && p.ConnConfig.User == "millrace" {
+			p.ConnConfig.RuntimeParams["search_path"] = "public"
+		}
 		if p.ConnConfig.ConnectTimeout == 0 {
 			p.ConnConfig.ConnectTimeout = connectTimeout
 		}

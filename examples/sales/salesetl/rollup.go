@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/govalues/decimal"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/pipeline"
@@ -32,7 +33,7 @@ type RollupConfig struct {
 
 // DayTotal is a row of daily_online_sales: what was sold online on one day.
 type DayTotal struct {
-	Day           time.Time       `db:"day"`            // the primary key, a date
+	Day           pgtype.Date     `db:"day"`            // the primary key; not a time.Time, which would make a timestamp
 	Sales         int64           `db:"sales"`          // how many there were; 0 on a day without any
 	TotalQuantity int64           `db:"total_quantity"` // in pieces
 	TotalRevenue  decimal.Decimal `db:"total_revenue"`  // quantity times price, summed
@@ -67,7 +68,7 @@ func (onlineDay) Describe() string { return "Postgres table " + OnlineTable + ",
 // sumDay puts out one total, also for a day without sales, so that running a day again replaces what was there.
 func sumDay(day time.Time) pipeline.Transform[Sale, DayTotal] {
 	return pipeline.TransformFunc[Sale, DayTotal](func(_ context.Context, in *pipeline.Reader[Sale], out *pipeline.Writer[DayTotal]) error {
-		total := DayTotal{Day: day}
+		total := DayTotal{Day: pgtype.Date{Time: day, Valid: true}}
 		for sale, err := range in.All() {
 			if err != nil {
 				return err
