@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -95,6 +96,21 @@ func TestViews(t *testing.T) {
 				}
 				b.picture(v.name + "-" + size.name)
 			})
+		}
+	}
+}
+
+// What looks for faults must find them, or it proves nothing.
+func TestFaultsAreFound(t *testing.T) {
+	f := newFake(t)
+	f.world()
+	b := open(t, f, "/")
+	b.says("All right. 2 pipelines")
+	eval[any](b, `(document.querySelector('h1').style.color = '#999', document.querySelector('#theme').removeAttribute('aria-label'), document.querySelector('#theme').replaceChildren(), document.querySelector('footer').id = 'main', 0)`)
+	found := strings.Join(eval[[]string](b, faults), "\n")
+	for _, want := range []string{`contrast 2.73 of "All right.`, `no name: <button`, "twice: #main"} {
+		if !strings.Contains(found, want) {
+			t.Errorf("%q was not found, only:\n%s", want, found)
 		}
 	}
 }

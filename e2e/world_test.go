@@ -91,10 +91,12 @@ const narrowColumn = `sde_gul_etl: load: postgres: table "aggregated_sales": col
 // world fills the fake with two pipelines and their past.
 func (f *fake) world() {
 	now := time.Now()
+	graph := salesGraph
+	graph.Nodes = slices.Clone(graph.Nodes) // a test may change them
 	f.pipelines = []runs.PipelineInfo{
 		{Name: "nightly_rollup", Description: "Sums up the sales online of one day, the logical date, in daily_online_sales.", Schedule: "0 2 * * *", CatchUp: runs.CatchUpLast, MaxActive: 4,
 			NextDue: now.Add(13 * time.Hour).UTC(), Params: []runs.Param{}, Graph: pipeline.Graph{Pipeline: "nightly_rollup", Nodes: []pipeline.GraphNode{{Name: "extract", Kind: pipeline.KindSource, Description: "Postgres online_sales", Lanes: 1}, {Name: "load", Kind: pipeline.KindSink, Description: "Postgres daily_online_sales, upsert", Lanes: 1}}, Edges: []pipeline.GraphEdge{{From: "extract", To: "load"}}}},
-		{Name: salesName, Description: "Sums up sales in stores (a CSV file) and online (table online_sales) by product, in aggregated_sales.", MaxActive: 1, Graph: salesGraph,
+		{Name: salesName, Description: "Sums up sales in stores (a CSV file) and online (table online_sales) by product, in aggregated_sales.", MaxActive: 1, Graph: graph,
 			Params: []runs.Param{
 				{Name: "max_rejects", Type: runs.Int, Default: "0", Description: "how many records may be set aside before the run fails; -1 is no limit"},
 				{Name: "mode", Type: runs.Enum, Values: []string{"replace", "append"}, Default: "replace"},

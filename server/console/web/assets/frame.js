@@ -1,6 +1,6 @@
 // What both documents have around their content: the sign of the connection, the theme, links to each other.
 
-import { h, text, attrs } from './dom.js';
+import { h, text, attrs, announce } from './dom.js';
 import * as link from './link.js';
 
 /** connectionSign says whether what one sees is live. */
@@ -20,6 +20,7 @@ export function connectionSign(el) {
     }
   };
   link.watch((next) => {
+    if (state.up != null && next.up !== state.up) announce(next.up ? 'The connection is back.' : `Connection lost. ${next.reason}`);
     state = next;
     draw();
   });
