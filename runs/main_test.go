@@ -3,9 +3,7 @@ package runs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
-	"github.com/millrace/millrace/sources"
 )
 
 func TestMain(m *testing.M) {
@@ -32,9 +29,8 @@ type item struct {
 	N   int64  `db:"n"`
 }
 
-// place holds a run where a test wants it.
+// gate holds a run where a test wants it.
 type gate struct {
-	mu      sync.Mutex
 	arrived chan string   // the IDs of runs that have come to the gate
 	open    chan struct{} // closed to let them through
 }
@@ -216,6 +212,3 @@ func is(t testing.TB, err, kind error, words string) {
 		t.Errorf("got %v, want %v with %q", err, kind, words)
 	}
 }
-
-var _ = fmt.Sprint
-var _ = sources.Slice[item]{}
