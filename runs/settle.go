@@ -46,7 +46,8 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 		}
 	}
 	if assignments == "" {
-		assignments = ", active = false, job_id = null, ended_at = now(), next_attempt_at = null"
+		// Not now(): the transaction may be that of the data, which began with the run.
+		assignments = ", active = false, job_id = null, ended_at = clock_timestamp(), next_attempt_at = null"
 	}
 	all := append([]any{e.id, string(e.state), e.reason, message, report, count, string(reasons), e.rejects != nil}, args...)
 	guard := ""
@@ -65,7 +66,7 @@ with run as (
      where id = $1`+guard+`
     returning id, attempt)
 update {run_attempts} a
-   set state = case when $2 = 'retrying' then 'failed' else $2 end, reason = $3, error = $4, ended_at = now()
+   set state = case when $2 = 'retrying' then 'failed' else $2 end, reason = $3, error = $4, ended_at = clock_timestamp()
   from run
  where a.run_id = run.id and a.attempt = run.attempt and a.state = 'running'`), all...)
 	switch {

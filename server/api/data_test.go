@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"sync"
@@ -87,7 +88,9 @@ func TestSalesComeInPagesInEachOrder(t *testing.T) {
 			case "total_quantity":
 				order = int(a.Quantity - b.Quantity)
 			case "total_revenue":
-				order = strings.Compare(a.Revenue.String(), b.Revenue.String()) // of one form here
+				left, _ := new(big.Rat).SetString(a.Revenue.String()) // a number by its type
+				right, _ := new(big.Rat).SetString(b.Revenue.String())
+				order = left.Cmp(right)
 			}
 			if strings.HasPrefix(sort, "-") {
 				order = -order

@@ -53,7 +53,8 @@ var salesQueries = map[string]string{
 	"-total_revenue":  salesSelect + "WHERE $1::text IS NULL OR (total_revenue, product) < ($1::numeric, $2) ORDER BY total_revenue DESC, product DESC LIMIT $3",
 }
 
-const salesSelect = "SELECT product, total_quantity, total_revenue::text FROM aggregated_sales "
+// The text has another name than the column, which would otherwise be sorted as text.
+const salesSelect = "SELECT product, total_quantity, total_revenue::text AS revenue_text FROM aggregated_sales "
 
 func (a *API) registerSales() {
 	register(a, huma.Operation{
