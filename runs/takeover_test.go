@@ -211,10 +211,15 @@ func TestAStoppedServiceLetsRunsEndWithinItsGrace(t *testing.T) {
 		stop(t, s)
 	}()
 	await(t, "the stop", s.stopping.Load)
+	opened := time.Now()
 	close(g.open)
 	<-stopped
-	if r, err := s.Get(t.Context(), run.ID); err != nil || r.State != Succeeded || r.Attempt != 1 {
+	r, err := s.Get(t.Context(), run.ID)
+	if err != nil || r.State != Succeeded || r.Attempt != 1 {
 		t.Errorf("the record is %+v, %v", r, err)
+	}
+	if r.EndedAt.Before(opened) || r.Attempts[0].EndedAt.Before(opened) { // not when its transaction began
+		t.Errorf("it ended %v before it could", opened.Sub(r.EndedAt))
 	}
 }
 
