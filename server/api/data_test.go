@@ -107,7 +107,7 @@ func TestSalesComeInPagesInEachOrder(t *testing.T) {
 			t.Errorf("%s: %d different products, want 40", sort, n)
 		}
 	}
-	if a := r.want(200, "GET", "/api/sales?limit=1", ""); !strings.Contains(a.body, `"total_revenue":2.10`) {
+	if a := r.want(200, "GET", "/api/sales?limit=1", ""); !strings.Contains(a.body, `"total_revenue":42.10`) {
 		t.Errorf("the revenue is not exact: %s", a.body)
 	}
 }

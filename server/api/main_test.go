@@ -55,7 +55,7 @@ func newReplica(t *testing.T, o options) *replica {
 		if err := salesetl.CreateTables(t.Context(), r.pool); err != nil {
 			t.Fatal(err)
 		}
-		r.exec("INSERT INTO aggregated_sales SELECT 'product ' || n % 7 || '/' || n, n % 5, (n % 3) * 7.5 + 9.10 * (n % 2) * 100 + 0.10 FROM generate_series(1, 40) n")
+		r.exec("INSERT INTO aggregated_sales SELECT 'product ' || n % 7 || '/' || n, n % 5, (n % 3) * (n % 4) * 7 + 0.10 FROM generate_series(1, 40) n")
 	}
 	log := hclog.New(&hclog.LoggerOptions{Output: r.log, Level: hclog.Debug})
 	config := api.Config{Replica: "replica-7", Version: "test", Logger: log, Reads: r.pool, TriggerRate: 10_000}
