@@ -47,7 +47,8 @@ var (
 		ReferenceKey: func(n *int) int { return *n },
 		Enrich:       func(n, ref *int) error { *n += 1000 * *ref; return rejectSevens(*n) },
 	}
-	validate = transforms.Validate[int]{Rules: []transforms.Rule[int]{
+	sortByDigit = transforms.Sort[int]{Compare: func(a, b *int) int { return *a%10 - *b%10 }}
+	validate    = transforms.Validate[int]{Rules: []transforms.Rule[int]{
 		{Column: "n", Valid: func(n *int) bool { return *n%3 != 0 }},
 		{Valid: func(n *int) bool { return *n%5 != 0 }, Value: func(n *int) any { return *n }, Reason: "is divisible by five"},
 	}}
@@ -67,6 +68,7 @@ func TestTransformsKeepTheRules(t *testing.T) {
 	check("Sum", func(t *testing.T) { pipelinetest.CheckTransform(t, sum, in) })
 	check("Distinct", func(t *testing.T) { pipelinetest.CheckTransform(t, distinct, in) })
 	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in) })
+	check("Sort", func(t *testing.T) { pipelinetest.CheckTransform(t, sortByDigit, in) })
 	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in) })
 }
 
@@ -83,4 +85,37 @@ func TestTransformsKeepTheRulesInLanes(t *testing.T) {
 	check("Sum", func(t *testing.T) { pipelinetest.CheckTransform(t, sum, in, lanes...) })
 	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in, lanes...) })
 	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in, lanes...) })
+}
+
+// With no memory to speak of everything goes through files.
+func TestTransformsKeepTheRulesInFiles(t *testing.T) {
+	in := upTo(300)
+	groupBy, sum, distinct, lookup := groupBy, sum, distinct, lookup
+	groupBy.MaxMemory, sum.MaxMemory, distinct.MaxMemory, lookup.MaxMemory = 1, 1, 1, 1
+	check := func(name string, f func(t *testing.T, options ...pipelinetest.Option)) {
+		t.Run(name, func(t *testing.T) { f(t) })
+	}
+	checkLanes := func(name string, f func(t *testing.T, options ...pipelinetest.Option)) {
+		check(name, f)
+		t.Run(name+" in lanes", func(t *testing.T) {
+			f(t, pipelinetest.WithStage(pipeline.Parallel(4)), pipelinetest.Unordered())
+		})
+	}
+	checkLanes("GroupBy", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, groupBy, in, options...)
+	})
+	checkLanes("Sum", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, sum, in, options...)
+	})
+	checkLanes("Lookup", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, lookup, in, options...)
+	})
+	check("Distinct", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, distinct, in, options...)
+	})
+	check("Sort", func(t *testing.T, options ...pipelinetest.Option) {
+		sort := sortByDigit
+		sort.MaxMemory = 1
+		pipelinetest.CheckTransform(t, sort, in, options...)
+	})
 }

@@ -1,6 +1,7 @@
 package transforms_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -118,6 +119,33 @@ func ExampleDistinct() {
 	// Output:
 	// {ID:1 Product:anvil Quantity:1 Price:40}
 	// {ID:2 Product:rope Quantity:3 Price:2.5}
+}
+
+func ExampleSort() {
+	show(transforms.Sort[Sale]{
+		Compare: func(a, b *Sale) int { // by product, of one product the largest sale first
+			return cmp.Or(strings.Compare(a.Product, b.Product), cmp.Compare(b.Quantity, a.Quantity))
+		},
+	}, sales)
+	// Output:
+	// {ID:3 Product:anvil Quantity:2 Price:40}
+	// {ID:1 Product:anvil Quantity:1 Price:40}
+	// {ID:2 Product:rope Quantity:3 Price:2.5}
+	// {ID:4 Product:rope Quantity:-1 Price:2.5}
+}
+
+// A stage that may hold little goes on in temporary files; what it writes stays the same.
+func ExampleDistinct_maxMemory() {
+	var visits []int
+	for n := range 100_000 {
+		visits = append(visits, n*n%50_021)
+	}
+	result := pipelinetest.RunTransform(context.Background(), transforms.Distinct[int, int]{
+		Key:       func(n *int) int { return *n },
+		MaxMemory: 64 << 10, // bytes
+	}, visits)
+	fmt.Println(len(result.Records), "visitors, the first are", result.Records[:5], result.Err)
+	// Output: 25011 visitors, the first are [0 1 4 9 16] <nil>
 }
 
 func ExampleGroupBy() {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package transforms_test
+
+const raceEnabled = false
