@@ -32,7 +32,7 @@ func TestWrongSettings(t *testing.T) {
 		if a, err := d.get(d.url("API_PORT", "/api/data")); err != nil || a.status != http.StatusServiceUnavailable {
 			t.Errorf("/api/data: status %d, %v: %s", a.status, err, a.body)
 		}
-		d.set("POSTGRES_PASSWORD", "")
+		delete(d.settings, "POSTGRES_PASSWORD")
 		d.works(t)
 	})
 

@@ -36,7 +36,7 @@ func TestOnlineSalesOfTheDatabaseAreThoseOfTheGenerator(t *testing.T) {
 	}
 	path := filepath.Join(root, "docker/database/online_sales.csv")
 	if *update {
-		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil { //nolint:gosec // a file of the repository, read by the database's user
+		if err := os.WriteFile(path, want.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +26,8 @@ const enabled = "MILLRACE_DEPLOYMENT"
 type deployment struct {
 	command  []string // of Compose
 	project  string
-	settings map[string]string // the environment that docker-compose.yml reads
+	settings map[string]string // the variables of docker-compose.yml that are not as in .env.example
+	known    *regexp.Regexp    // the names of all variables
 	client   *http.Client
 }
 
@@ -41,21 +44,19 @@ func newDeployment(t *testing.T) *deployment {
 		command: []string{"docker", "compose"},
 		project: "millrace-e2e-" + hex.EncodeToString(id[:]),
 		client:  &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
-		// What the environment says otherwise about the deployment does not count here.
 		settings: map[string]string{
-			"MILLRACE_TAG": "e2e", "POSTGRES_VERSION": "13", "BACKEND_REPLICAS": "1", "COMPOSE_FILE": "",
-			"GOPROXY": goEnv(t, "GOPROXY"), "GOSUMDB": goEnv(t, "GOSUMDB"), "GOFLAGS": "", "MILLRACE_VERSION": "",
-			"POSTGRES_DB": "", "POSTGRES_USER": "", "POSTGRES_PASSWORD": "", "MILLRACE_API_TOKEN": "", "MILLRACE_READ_TOKEN": "",
+			"MILLRACE_TAG": "e2e", "POSTGRES_VERSION": "13",
+			"GOPROXY": goEnv(t, "GOPROXY"), "GOSUMDB": goEnv(t, "GOSUMDB"),
 		},
 	}
 	if _, err := exec.LookPath("docker-compose"); err == nil {
 		d.command = []string{"docker-compose"}
 	}
+	d.known = regexp.MustCompile("^(" + strings.Join(names(t), "|") + ")$")
 	ports := freePorts(t, 4)
 	for i, name := range []string{"FRONTEND_PORT", "CONSOLE_PORT", "API_PORT", "DATABASE_PORT"} {
 		d.settings[name] = strconv.Itoa(ports[i])
 	}
-	delete(d.settings, "COMPOSE_FILE")
 	t.Cleanup(func() {
 		d.client.CloseIdleConnections()
 		if t.Failed() {
@@ -79,6 +80,16 @@ func goEnv(t *testing.T, name string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// names are those that .env.example tells of.
+func names(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for name := range told(t) {
+		all = append(all, name)
+	}
+	return all
+}
+
 // freePorts finds ports that nobody listens on, all different.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
@@ -100,10 +111,14 @@ func (d *deployment) set(name, value string) { d.settings[name] = value }
 func (d *deployment) try(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute) // building may take long
 	defer cancel()
-	args = append(append(d.command[1:len(d.command):len(d.command)], "--project-name", d.project), args...)
+	args = append(append(d.command[1:len(d.command):len(d.command)], "--project-name", d.project, "--env-file", ".env.example"), args...)
 	c := exec.CommandContext(ctx, d.command[0], args...)
 	c.Dir = root
-	c.Env = os.Environ()
+	// .env.example stands in for an .env of the developer's, and what their environment says does not count either.
+	c.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return d.known.MatchString(name)
+	})
 	for name, value := range d.settings {
 		c.Env = append(c.Env, name+"="+value)
 	}

@@ -25,11 +25,7 @@ func TestEnvExampleHasTheDefaults(t *testing.T) {
 	if len(used) < 20 {
 		t.Fatalf("only %d variables were found", len(used))
 	}
-	told := map[string]string{}
-	text := string(readFile(t, filepath.Join(root, ".env.example")))
-	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(text, -1) {
-		told[m[1]] = m[2]
-	}
+	told := told(t)
 	for name, value := range used {
 		if got, ok := told[name]; !ok || got != value {
 			t.Errorf("%s is %q in docker-compose.yml; .env.example says %q (%v)", name, value, got, ok)
@@ -40,4 +36,15 @@ func TestEnvExampleHasTheDefaults(t *testing.T) {
 			t.Errorf(".env.example tells of %s, which nothing uses", name)
 		}
 	}
+}
+
+// told are the variables of .env.example, those that are commented out too.
+func told(t *testing.T) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	text := string(readFile(t, filepath.Join(root, ".env.example")))
+	for _, m := range regexp.MustCompile(`(?m)^#?([A-Z_]+)=(.*)$`).FindAllStringSubmatch(text, -1) {
+		values[m[1]] = m[2]
+	}
+	return values
 }
