@@ -4,7 +4,7 @@
 //	           │ one in, one out    Map  Update  Tap  Lookup     │
 //	           │ one in, some out   FlatMap  Filter  Limit       │
 //	           │                    Distinct  Validate           │
-//	           │ a whole stream in  GroupBy  Sum                 │
+//	           │ a whole stream in  GroupBy  Sum  Sort           │
 //	           └──────────────────────┬─────────────────────────┘
 //	                                  ▼
 //	                    rejects: Validate, Lookup, and every
@@ -30,9 +30,20 @@
 // run's budget (pipeline.Options.MaxRejects).
 //
 // With pipeline.Parallel, and when one pipeline is run several times at once,
-// functions are called by several goroutines. Distinct and Limit refuse Parallel;
-// GroupBy needs Merge for it.
+// functions are called by several goroutines. Distinct, Limit and Sort refuse
+// Parallel; GroupBy needs Merge for it.
 //
 // Order is kept in one lane, and is that of the first record of each key in
 // GroupBy, Sum and Distinct. With more lanes there is none.
+//
+// # Memory
+//
+// GroupBy, Sum, Distinct, Sort and Lookup hold at most MaxMemory bytes, 256 MiB by
+// default, of what they have to keep; then they go on in temporary files, and
+// write the same all the same. Files are in a folder millrace-spill-… of the stage's
+// TempDir. They are gone when the stage ends, and nothing of them stays when the
+// process is killed; a disk that fills up fails the run with the folder's name.
+//
+// The figure is an estimate of what is alive. Go's collector lets the process
+// grow to about twice that before it frees; GOMEMLIMIT bounds it.
 package transforms
