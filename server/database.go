@@ -11,17 +11,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
+// The most connections that a replica opens; docs/scale-out.md adds them up.
+const (
+	connsPerWorker = 2 // a run of either pipeline: its transaction, and the source that reads
+	serviceConns   = 4 // for triggers, lists and all else that the API asks of runs
+	readConns      = 4 // of the API for the application's tables: its own, so that runs cannot starve it
+)
+
 const (
 	connectTimeout = 5 * time.Second
-	// Reads of the API have connections of their own, so that runs, which hold theirs
-	// long, cannot starve them.
-	apiConns       = 6
 	apiReadTimeout = 10 * time.Second
-	// What a service needs beside its workers: the listener, heartbeats, the reaper,
-	// the schedule, lists.
-	serviceConns = 8
-	// A run of the sales job holds two connections, one of another pipeline perhaps more.
-	connsPerWorker = 3
 )
 
 // databases are the pools of one replica.
@@ -43,7 +42,7 @@ func openDatabases(ctx context.Context, c config) (*databases, error) {
 	}{
 		{&d.data, c.databaseURL, workConns + serviceConns, nil},
 		{&d.metadata, c.metadataURL, workConns + serviceConns, nil},
-		{&d.reads, c.databaseURL, apiConns, func(p *pgxpool.Config) {
+		{&d.reads, c.databaseURL, readConns, func(p *pgxpool.Config) {
 			p.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
 			p.ConnConfig.RuntimeParams["statement_timeout"] = fmt.Sprint(apiReadTimeout.Milliseconds())
 		}},
