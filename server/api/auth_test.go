@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -55,7 +56,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 				switch {
 				case !strings.HasPrefix(op.Path, "/api/"):
 					check(op.Method, target, 0)
-				case op.Method == "GET":
+				case op.Method == http.MethodGet:
 					check(op.Method, target, c.reads)
 				default:
 					check(op.Method, target, c.writes)

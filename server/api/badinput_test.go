@@ -130,7 +130,7 @@ func TestABodyOf100MBIsRefusedEarly(t *testing.T) {
 		"where none belongs":   "/api/pipelines/nightly/pause",
 	} {
 		body := &endless{left: size}
-		req, err := http.NewRequestWithContext(t.Context(), "POST", r.url+path, body)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, body)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +141,7 @@ func TestABodyOf100MBIsRefusedEarly(t *testing.T) {
 			if answer.StatusCode != http.StatusRequestEntityTooLarge && path != "/api/pipelines/nightly/pause" {
 				t.Errorf("%s: status %d", name, answer.StatusCode)
 			}
-			answer.Body.Close()
+			_ = answer.Body.Close() // read or not, it is of no further use
 		}
 		r.client.CloseIdleConnections()
 		if read := body.read.Load(); read > 16<<20 {
@@ -153,7 +153,7 @@ func TestABodyOf100MBIsRefusedEarly(t *testing.T) {
 
 func TestHugeHeadersAreRefused(t *testing.T) {
 	r := newReplica(t, options{idle: true})
-	req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+"/api/data", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/api/data", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestHugeHeadersAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer.Body.Close()
+	_ = answer.Body.Close() // read or not, it is of no further use
 	if answer.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("status %d", answer.StatusCode)
 	}

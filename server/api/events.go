@@ -123,7 +123,7 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, s *runs.Service
 	defer func() {
 		cancel()
 		if watching {
-			<-ended
+			_ = <-ended // why it ended is of no interest any more
 		}
 	}()
 

@@ -294,7 +294,7 @@ func closedPool(t *testing.T) *pgxpool.Pool {
 		t.Fatal(err)
 	}
 	address := listener.Addr().String()
-	listener.Close()
+	_ = listener.Close() // nobody shall be there
 	pool, err := pgxpool.New(t.Context(), "postgres://u:hush-hush@"+address+"/d?connect_timeout=2")
 	if err != nil {
 		t.Fatal(err)
