@@ -1,12 +1,8 @@
 package transforms
 
 import (
-	"hash/maphash"
 	"math"
-	"math/bits"
 	"reflect"
-
-	"github.com/millrace/millrace/internal/spill"
 )
 
 // table maps keys to values in memory, and keeps them in the order in which they
@@ -36,43 +32,6 @@ const (
 	firstSlots = 16
 	maxPlaces  = math.MaxUint32 - 1
 )
-
-// keys is what tables need to know of a type of keys. Tables whose parts are put
-// together later share one, because each has a hash function of its own.
-type keys[K comparable] struct {
-	hash  func(K) uint64
-	clone func(K) K      // nil when keys need none
-	size  func(*K) int64 // nil when keys hold nothing
-}
-
-func newKeys[K comparable]() *keys[K] {
-	return &keys[K]{hash: newHash[K](), clone: keyClone[K](), size: spill.Sizer[K]()}
-}
-
-// newHash returns a hash function with a seed of its own. All 64 bits of a hash are
-// good: tables use the lower half, partitions the upper one.
-func newHash[K comparable]() func(K) uint64 {
-	seed := maphash.MakeSeed()
-	number := maphash.Comparable(seed, 0)
-	mix := func(n uint64) uint64 {
-		hi, lo := bits.Mul64(n^number, 0x9e3779b97f4a7c15)
-		hi, lo = bits.Mul64(hi^lo^number, 0xd6e8feb86659fd93)
-		return hi ^ lo
-	}
-	for _, f := range []any{
-		func(s string) uint64 { return maphash.String(seed, s) },
-		func(n int64) uint64 { return mix(uint64(n)) },
-		func(n int) uint64 { return mix(uint64(n)) },
-		func(n int32) uint64 { return mix(uint64(n)) },
-		func(n uint64) uint64 { return mix(n) },
-		func(n uint32) uint64 { return mix(uint64(n)) },
-	} {
-		if hash, ok := f.(func(K) uint64); ok {
-			return hash
-		}
-	}
-	return func(key K) uint64 { return maphash.Comparable(seed, key) }
-}
 
 func newTable[K comparable, V any](keys *keys[K]) *table[K, V] {
 	return &table[K, V]{keys: keys, slots: make([]uint64, firstSlots), entry: int64(reflect.TypeFor[entry[K, V]]().Size())}

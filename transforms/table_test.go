@@ -135,32 +135,3 @@ func TestATableKnowsWhatItHolds(t *testing.T) {
 		t.Error("an empty table has no room for a first entry")
 	}
 }
-
-func TestHashesSpreadOverBothHalves(t *testing.T) {
-	type id int64
-	check := func(name string, hash func(int) uint64) {
-		t.Run(name, func(t *testing.T) {
-			const n = 1 << 14
-			var low, high [64]int
-			for i := range n {
-				h := hash(i << 20) // keys that differ in some bits only
-				low[h%64]++
-				high[h>>58]++
-			}
-			for i := range low {
-				if low[i] < n/64/2 || low[i] > n/64*2 || high[i] < n/64/2 || high[i] > n/64*2 {
-					t.Fatalf("of %d, %d and %d fall into one of 64", n, low[i], high[i])
-				}
-			}
-		})
-	}
-	ints, int64s, int32s := newHash[int](), newHash[int64](), newHash[int32]()
-	uint64s, uint32s, ids, strs := newHash[uint64](), newHash[uint32](), newHash[id](), newHash[string]()
-	check("int", ints)
-	check("int64", func(i int) uint64 { return int64s(int64(i)) })
-	check("int32", func(i int) uint64 { return int32s(int32(i >> 10)) })
-	check("uint64", func(i int) uint64 { return uint64s(uint64(i)) })
-	check("uint32", func(i int) uint64 { return uint32s(uint32(i >> 10)) })
-	check("a type of its own", func(i int) uint64 { return ids(id(i)) })
-	check("string", func(i int) uint64 { return strs(fmt.Sprint(i)) })
-}
