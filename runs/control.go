@@ -122,7 +122,7 @@ func byWhom(by string) string {
 
 // firstOf returns the first of joined errors.
 func firstOf(err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // Join's own
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()[0]
 	}
 	return err

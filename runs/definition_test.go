@@ -51,7 +51,7 @@ func TestAWrongDefinitionIsAnErrorThatNamesIt(t *testing.T) {
 		}, "nobody gives it when the schedule is due"},
 		{"a build that fails", func(d *Definition) {
 			d.Build = func(context.Context, Run) (*pipeline.Pipeline, error) { return nil, errors.New("no such folder") }
-		}, `definition "fine": Build: no such folder`},
+		}, `definition "fine": its Build: no such folder`},
 		{"a build that panics", func(d *Definition) {
 			d.Build = func(_ context.Context, r Run) (*pipeline.Pipeline, error) { panic(r.Params.Int("nothing")) }
 		}, `panic: runs: the definition has no param "nothing"`},

@@ -3,7 +3,6 @@ package runs_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,12 +41,14 @@ func Example() {
 	ctx := context.Background()
 	db, err := devdb.Start(ctx, devdb.Options{}) // any Postgres from 13 on
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer db.Close()
 	pool, err := pgxpool.New(ctx, db.URL())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer pool.Close()
 
@@ -55,25 +56,34 @@ func Example() {
 	registry.Add(visits(pool))
 	service, err := runs.New(ctx, runs.Config{Pool: pool, Registry: registry})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := service.Migrate(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := service.Start(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
-	defer service.Stop(ctx)
+	defer func() {
+		if err := service.Stop(ctx); err != nil {
+			fmt.Println(err)
+		}
+	}()
 
 	run, err := service.Trigger(ctx, "visits", runs.Trigger{
 		Params: map[string]string{"page": "/prices"}, LogicalDate: time.Date(2025, 3, 14, 0, 0, 0, 0, time.UTC), By: "Ada",
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for snapshot, err := range service.Watch(ctx, run.ID, 0) {
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		run = snapshot.Record
 	}

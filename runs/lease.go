@@ -38,7 +38,7 @@ select id, attempt, worker = $2 and state = 'running', cancel_by from {runs} whe
 		case attempt != l.attempt || !mine:
 			l.stop(errLost)
 		case cancelBy != nil:
-			l.stop(&cancelledBy{*cancelBy})
+			l.stop(&cancelledByError{*cancelBy})
 		}
 		return nil
 	})

@@ -52,8 +52,7 @@ func TestARunIsTriggeredWorkedAndRemembered(t *testing.T) {
 
 func TestARunThatFailsIsTriedAgain(t *testing.T) {
 	pool := database(t)
-	var d Definition
-	d = writes("items", pool, 5, func(ctx context.Context) error {
+	d := writes("items", pool, 5, func(ctx context.Context) error {
 		if run, _ := pipeline.RunFrom(ctx); run.Attempt < 3 {
 			return errors.New("not yet")
 		}

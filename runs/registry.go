@@ -177,35 +177,35 @@ func checkParams(params []Param) error {
 
 // try builds the pipeline once and checks its graph. Stages are not asked to validate: the
 // tables of a pipeline may be made by the run before.
-func (c *definition) try(ctx context.Context) error {
-	p, err := c.build(ctx, Run{Pipeline: c.Name, Attempt: 1, LogicalDate: time.Now().UTC().Truncate(24 * time.Hour), Params: c.trial()})
+func (d *definition) try(ctx context.Context) error {
+	p, err := d.build(ctx, Run{Pipeline: d.Name, Attempt: 1, LogicalDate: time.Now().UTC().Truncate(24 * time.Hour), Params: d.trial()})
 	if err != nil {
-		return fmt.Errorf("Build: %w", err)
+		return fmt.Errorf("its Build: %w", err)
 	}
 	ended, end := context.WithCancel(ctx)
 	end() // so that only the graph is looked at
 	err = p.WithOptions(func(o *pipeline.Options) { o.State = &runState{} }).Validate(ended)
 	if wrong, ok := errors.AsType[*pipeline.ValidationError](err); ok {
-		return fmt.Errorf("Build: the graph is wrong: %w", wrong)
+		return fmt.Errorf("its Build: the graph is wrong: %w", wrong)
 	}
-	c.graph = p.Graph()
+	d.graph = p.Graph()
 	return nil
 }
 
 // build calls Build; a panic is its error.
-func (c *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, err error) {
+func (d *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, pipeline.Permanent(fmt.Errorf("panic: %v", r))
 		}
 	}()
-	p, err = c.Build(ctx, run)
+	p, err = d.Build(ctx, run)
 	switch {
 	case err != nil:
 		return nil, err
 	case p == nil:
 		return nil, pipeline.Permanent(errors.New("it returned no pipeline and no error"))
-	case p.Name() != c.Name:
+	case p.Name() != d.Name:
 		return nil, pipeline.Permanent(fmt.Errorf("it returned a pipeline of the name %q, not that of the definition", p.Name()))
 	}
 	return p, nil

@@ -114,8 +114,11 @@ func TestManyWatchersCostAsMuchAsOne(t *testing.T) {
 	// One that never reads holds up nobody.
 	blocked := make(chan struct{})
 	ended.Go(func() {
-		for range other.Watch(t.Context(), run.ID, 0) {
+		for _, err := range other.Watch(t.Context(), run.ID, 0) {
 			<-blocked
+			if err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	arrived.Wait()
@@ -156,8 +159,10 @@ func TestAWatcherEndsWithItsContextAndWithTheService(t *testing.T) {
 		}
 		cancel()
 	}
-	for range s.Watch(t.Context(), run.ID, 0) {
-		go stop(t, s)
+	for _, err := range s.Watch(t.Context(), run.ID, 0) {
+		if err == nil {
+			go stop(t, s)
+		}
 	}
 	await(t, "the stop", func() bool { return s.loopsEnded() })
 }

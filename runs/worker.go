@@ -23,11 +23,11 @@ var (
 	errLost      = errors.New("its worker lost its lease: another one may have taken over")
 )
 
-// cancelledBy is errCancelled with the name of who did it.
-type cancelledBy struct{ by string }
+// cancelledByError is errCancelled with the name of who did it.
+type cancelledByError struct{ by string }
 
-func (e *cancelledBy) Error() string        { return "cancelled" + byWhom(e.by) }
-func (e *cancelledBy) Is(target error) bool { return target == errCancelled }
+func (e *cancelledByError) Error() string        { return "cancelled" + byWhom(e.by) }
+func (e *cancelledByError) Is(target error) bool { return target == errCancelled }
 
 // isStopped tells that err is a run's end for this reason from outside.
 func isStopped(err, reason error) bool {
