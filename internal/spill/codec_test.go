@@ -90,7 +90,7 @@ func TestEverythingComesBackAsItWas(t *testing.T) {
 	codec := must(NewCodec[everything]())(t)
 	same := cmp.Options{
 		cmp.AllowUnexported(everything{}),
-		cmp.Comparer(func(a, b time.Time) bool { return a == b }), // not Equal: the location too
+		cmp.Comparer(func(a, b time.Time) bool { return a == b }), //nolint:staticcheck // not Equal: the location too
 		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 		cmp.Comparer(func(a, b big.Int) bool { return a.Cmp(&b) == 0 }),
 	}
@@ -136,13 +136,15 @@ type tree struct{ Children []tree }
 
 type hidden struct {
 	Name string
-	n    int
+	n    int //nolint:unused // it is there to be refused
 }
 
 type ifaces struct{ Any any }
 
 // self marshals itself, but fails to.
-type self struct{ n int }
+type self struct {
+	n int //nolint:unused // it is there so that the methods are needed
+}
 
 func (self) MarshalText() ([]byte, error)  { return nil, errSelf }
 func (*self) UnmarshalText(b []byte) error { return errSelf }
@@ -179,7 +181,7 @@ func TestTypesThatNoFileCanHoldAreRefusedByName(t *testing.T) {
 
 func TestAnErrorOfATypesOwnMethodIsReturned(t *testing.T) {
 	codec := must(NewCodec[map[string][]*self]())(t)
-	if _, err := codec.Append(nil, &map[string][]*self{"a": {{1}}}); !errors.Is(err, errSelf) || !strings.Contains(err.Error(), "spill.self: ") {
+	if _, err := codec.Append(nil, &map[string][]*self{"a": {{}}}); !errors.Is(err, errSelf) || !strings.Contains(err.Error(), "spill.self: ") {
 		t.Errorf("writing: %v", err)
 	}
 	one := must(NewCodec[self]())(t)
