@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -118,13 +119,11 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, s *runs.Service
 	ctx, cancel := context.WithCancel(ctx)
 	states := make(chan runs.Snapshot, 1)
 	ended := make(chan error, 1)
-	go func() { ended <- watch(ctx, s, id, after, states) }()
-	watching := true
+	var watcher sync.WaitGroup
+	watcher.Go(func() { ended <- watch(ctx, s, id, after, states) })
 	defer func() {
 		cancel()
-		if watching {
-			_ = <-ended // why it ended is of no interest any more
-		}
+		watcher.Wait()
 	}()
 
 	out, err := newEventWriter(w)
@@ -142,7 +141,6 @@ func (a *API) stream(ctx context.Context, w http.ResponseWriter, s *runs.Service
 		case <-beat.C:
 			err = out.comment("")
 		case err := <-ended:
-			watching = false
 			return lastWords(out, states, over, err)
 		case <-a.closing:
 			return out.comment("the server shuts down")
