@@ -63,7 +63,14 @@ bench: ## Compare with psql, pgx, gocsv, csvutil, DuckDB and pandas, as far as i
 	cd bench && go run . $(BENCH)
 
 .PHONY: e2e
-e2e: ## Bring the deployment up, kill and scale parts of it, take it down (needs Docker)
+e2e: browser deployment ## Run the tests in a browser and those of the deployment
+
+.PHONY: browser
+browser: ## Test the page and the console in a browser (needs Chromium); E2E_PICTURES=DIR keeps pictures
+	cd e2e && go test -count=1 -timeout 20m ./...
+
+.PHONY: deployment
+deployment: ## Bring the deployment up, kill and scale parts of it, take it down (needs Docker)
 	MILLRACE_DEPLOYMENT=1 go test -count=1 -timeout 40m -v ./internal/deploytest
 
 .PHONY: lint
