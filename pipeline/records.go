@@ -50,7 +50,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 			cancel(errLeft)
 			return <-ended
 		})
-		defer end()
+		defer func() { _ = end() }() // told below, if anybody is there to be told
 
 		in := &Reader[T]{queue: q, halt: h, stats: stats, rejects: out.rejects}
 		left := false
