@@ -51,6 +51,12 @@ func run(ctx context.Context) error {
 	}
 	defer w.close()
 
+	var served *web
+	defer func() {
+		if served != nil {
+			served.close()
+		}
+	}()
 	comparisons := []func() (comparison, error){
 		func() (comparison, error) { return w.csvToStructs(), nil },
 		func() (comparison, error) { return w.csvToSums(), nil },
@@ -58,8 +64,9 @@ func run(ctx context.Context) error {
 		func() (comparison, error) { return w.tableToCSV(), w.fillStored(ctx) },
 		func() (comparison, error) { return w.tableToStructs(), w.fillStored(ctx) },
 		func() (comparison, error) { return w.salesJob(ctx) },
+		func() (c comparison, err error) { c, served, err = w.web(ctx); return c, err },
 	}
-	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "sales"}
+	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "sales", "web"}
 	var result []row
 	for i, make := range comparisons {
 		if !wanted.MatchString(names[i]) {
@@ -77,5 +84,16 @@ func run(ctx context.Context) error {
 	}
 	fmt.Printf("%d rows, %d rounds, %s, %d processors, %s, %s\n\n", *rows, *rounds, time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), server.How())
 	show(os.Stdout, result)
+	for _, r := range result {
+		if served == nil || r.peer != flaskKeeps {
+			continue
+		}
+		rate := 0.5 / r.ours.Seconds()
+		p99, err := served.latency(ctx, rate)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("GET /api/data at %.0f a second, half of the peak: p99 %v\n", rate, p99.Round(10*time.Microsecond))
+	}
 	return nil
 }

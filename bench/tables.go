@@ -62,6 +62,9 @@ func (w *workshop) csvToTable() comparison {
 			_, err = w.pool.Exec(ctx, "copy loaded from "+quoteLiteral(file)+" with (format binary)")
 			return loaded(ctx, err)
 		}},
+		{name: "pgloader", run: func(ctx context.Context) (string, error) {
+			return loaded(ctx, w.pgloader(ctx))
+		}},
 		{name: "pgx CopyFrom of rows in memory", goal: 1, run: func(ctx context.Context) (string, error) {
 			rows, err := w.inMemory(ctx)
 			if err != nil {
@@ -75,6 +78,25 @@ func (w *workshop) csvToTable() comparison {
 			return loaded(ctx, err)
 		}},
 	}}
+}
+
+// pgloader loads the file as its manual shows.
+func (w *workshop) pgloader(ctx context.Context) error {
+	path, err := exec.LookPath("pgloader")
+	if err != nil {
+		return &missing{"pgloader"}
+	}
+	script := filepath.Join(w.dir, "load.pgloader")
+	load := fmt.Sprintf(`LOAD CSV FROM '%s' (sale_id, product, quantity, unit_price, sale_date, store)
+     INTO %s TARGET TABLE loaded
+     WITH skip header = 1, fields terminated by ',', fields optionally enclosed by '"';`, w.csv, w.url)
+	if err := os.WriteFile(script, []byte(load), 0o600); err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, path, "--root-dir", w.dir, script).CombinedOutput(); err != nil {
+		return fmt.Errorf("pgloader: %w: %s", err, out)
+	}
+	return nil
 }
 
 // quoteLiteral is for the one place where COPY takes no parameter: a path of our own making.
