@@ -33,7 +33,11 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	zerolog.SetGlobalLevel(zerolog.Disabled) // the proxy's toxics log to the global logger
-	goleak.VerifyTestMain(devdb.Main(m))
+	// A proxy whose connection was cut in the middle may leave its own goroutines behind.
+	goleak.VerifyTestMain(devdb.Main(m),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).read"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2.(*ToxicLink).write"),
+		goleak.IgnoreAnyFunction("github.com/Shopify/toxiproxy/v2/toxics.(*ToxicStub).Run"))
 }
 
 // child runs one attempt. It says "ready" when the attempt begins.
