@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 
 	"github.com/millrace/millrace/pipeline"
 )
@@ -126,29 +128,38 @@ func takeStdin() (*os.File, error) {
 }
 
 // openPipe opens a named pipe, which waits for somebody to open its other end. When
-// ctx ends first, a goroutine is left that waits on, and closes the pipe then.
+// ctx ends first, it opens that itself for a moment, so that nothing is left waiting.
 func openPipe(ctx context.Context, path string) (*os.File, error) {
 	type opened struct {
 		file *os.File
 		err  error
 	}
-	ch := make(chan opened)
+	ch := make(chan opened, 1)
 	go func() {
 		file, err := os.Open(path)
-		select {
-		case ch <- opened{file, err}:
-		case <-ctx.Done():
-			if err == nil {
-				_ = file.Close()
-			}
-		}
+		ch <- opened{file, err}
 	}()
 	select {
 	case o := <-ch:
 		return o.file, o.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
+	// The other end cannot be opened before this one is being opened, hence again and
+	// again; and not at all if the pipe is gone or may not be written to.
+	for range 1000 {
+		if w, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			_ = w.Close() // nothing was written
+		}
+		select {
+		case o := <-ch:
+			if o.err == nil {
+				_ = o.file.Close() // nothing was read
+			}
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	return nil, ctx.Err()
 }
 
 // fileReader reads a regular file, or a part of one, and sees to it that the file
