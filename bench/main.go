@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/internal/devdb"
@@ -27,10 +28,15 @@ func run(ctx context.Context) error {
 	rows := flag.Int("rows", 2_000_000, "rows of the data")
 	rounds := flag.Int("rounds", 5, "rounds that count; one more warms up")
 	only := flag.String("only", "", "run only the comparisons whose name this regular expression matches")
+	without := flag.String("without", "^$", "pass over the peers whose name this regular expression matches")
 	flag.Parse()
 	wanted, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("-only: %w", err)
+	}
+	unwanted, err := regexp.Compile(*without)
+	if err != nil {
+		return fmt.Errorf("-without: %w", err)
 	}
 	if *rows < 1 || *rounds < 1 {
 		return fmt.Errorf("-rows and -rounds count from 1")
@@ -73,11 +79,15 @@ func run(ctx context.Context) error {
 			continue
 		}
 		c, err := make()
-		if err != nil {
-			return err
+		if err == nil {
+			c.sides = slices.DeleteFunc(c.sides, func(s side) bool { return unwanted.MatchString(s.name) })
 		}
-		rows, err := compare(ctx, c, *rounds, os.Stderr)
+		var rows []row
+		if err == nil {
+			rows, err = compare(ctx, c, *rounds, os.Stderr)
+		}
 		if err != nil {
+			show(os.Stdout, result) // what there is
 			return err
 		}
 		result = append(result, rows...)

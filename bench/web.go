@@ -38,7 +38,9 @@ type web struct {
 func (w *workshop) web(ctx context.Context) (comparison, *web, error) {
 	b := &web{w: w}
 	binary := filepath.Join(w.dir, "server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/millrace/millrace/server").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./server")
+	build.Dir = ".." // it is of the other module
+	if out, err := build.CombinedOutput(); err != nil {
 		return comparison{}, b, fmt.Errorf("%w: %s", err, out)
 	}
 	var err error
