@@ -262,20 +262,15 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		// A pointer in an interface is the pointer itself: nothing is allocated.
 		v := reflect.NewAt(o.typ, dst).Interface().(encoding.TextUnmarshaler)
 		if err := v.UnmarshalText(data[lo:hi:hi]); err != nil {
-			return ownFault(data[lo:hi], err)
+			return ownFault(o.name, data[lo:hi], err)
 		}
 	case kindCSV:
 		v := reflect.NewAt(o.typ, dst).Interface().(gocsv.TypeUnmarshaller)
 		if err := v.UnmarshalCSV(p.arena.clone(data, lo, hi)); err != nil {
-			return ownFault(data[lo:hi], err)
+			return ownFault(o.name, data[lo:hi], err)
 		}
 	default:
 		return &fault{"no conversion", errors.ErrUnsupported}
 	}
 	return nil
-}
-
-// ownFault is for a type that converts itself: its own error is the best there is.
-func ownFault(value []byte, err error) *fault {
-	return &fault{quoteValue(value) + ": " + err.Error(), err}
 }

@@ -58,7 +58,8 @@ type Error struct {
 	// Raw is a copy of the record's bytes with its line ending, cut to 64 KiB (and to MaxRecord).
 	Raw []byte
 	// Reason says what is wrong, as the end of a sentence that begins with the
-	// value where there is one: `"abc" is not an integer`.
+	// value where there is one: `"abc" is not an integer`. Where a type converts
+	// itself its error comes behind the value, which "..." stands for there.
 	Reason string
 	// Err is the cause: one of this package's Err variables or a conversion's own error.
 	Err error
@@ -111,6 +112,21 @@ func quoteValue(b []byte) string {
 		return strconv.Quote(s) + "..."
 	}
 	return strconv.Quote(s)
+}
+
+// ownFault is for a type that converts itself: its own error is the best there is,
+// but many say the value too, some the column, and each is to be read once. An error that
+// begins with the value needs nothing in front; elsewhere the value, which may be long, is
+// replaced. One that is not quoted is left: it may as well be a word of the sentence.
+func ownFault(column string, value []byte, err error) *fault {
+	whole, shown := strconv.Quote(string(value)), quoteValue(value)
+	text := strings.TrimPrefix(err.Error(), "column "+strconv.Quote(column)+": ")
+	if rest, ok := strings.CutPrefix(text, whole); ok && (strings.HasPrefix(rest, " ") || strings.HasPrefix(rest, ": ")) {
+		text = rest
+	} else {
+		text = ": " + text
+	}
+	return &fault{shown + strings.ReplaceAll(text, whole, "..."), err}
 }
 
 // cutRaw copies a record for an error. The scanner's own bytes are overwritten soon.

@@ -106,7 +106,8 @@ func (g *general) decodeRow(rec *Record, dst reflect.Value) *Error {
 		return nil
 	case errors.As(err, &at) && at.Column > 0 && at.Column <= len(g.columns):
 		c := g.columns[at.Column-1]
-		return rec.fail(c.index, c.name, fmt.Sprintf("%s: %v", quoteValue([]byte(g.row[at.Column-1])), at.Err), at.Err)
+		f := ownFault(c.name, []byte(g.row[at.Column-1]), at.Err)
+		return rec.fail(c.index, c.name, f.reason, f.cause)
 	}
 	return rec.fail(-1, "", err.Error(), err)
 }
@@ -114,7 +115,7 @@ func (g *general) decodeRow(rec *Record, dst reflect.Value) *Error {
 func (g *general) decodeWhole(rec *Record, v gocsv.TypeUnmarshalCSVWithFields) *Error {
 	for i, name := range g.names {
 		if err := v.UnmarshalCSVWithFields(name, string(rec.Field(i))); err != nil {
-			f := ownFault(rec.Field(i), err)
+			f := ownFault(name, rec.Field(i), err)
 			return rec.fail(i, name, f.reason, f.cause)
 		}
 	}
