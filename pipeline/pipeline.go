@@ -239,9 +239,12 @@ func (p *Pipeline) claimProblems(nodes []*node) (problems []error) {
 			byKey[c.Key] = s
 			sums = append(sums, s)
 		}
-		if c.Shared {
+		switch {
+		case c.Shared:
 			s.shared = max(s.shared, c.Need)
-		} else {
+		case c.Once:
+			s.need += c.Need
+		default:
 			s.need += c.Need * lanes
 		}
 		s.stages = append(s.stages, stage)

@@ -130,10 +130,13 @@ type Claim struct {
 	Key      any    // what identifies the resource; compared by ==
 	Name     string // what to call it in an error: `pool of "airflowdb"`
 	Capacity int    // how much of it there is
-	Need     int    // how much this stage holds at once, in each lane
+	Need     int    // how much this stage holds at once, in each lane (but see Once)
 	// Shared claims on one Key are one: all Postgres sinks of a run use one
 	// connection.
 	Shared bool
+	// Once says that the stage holds Need once, however many lanes it has: its lanes
+	// share what was read with it.
+	Once bool
 }
 
 // Claimer is an optional ability of a stage. The runner adds up the claims of

@@ -18,6 +18,13 @@ type claiming struct {
 
 func (c claiming) Claims() []pipeline.Claim { return c.claims }
 
+type claimingTransform struct {
+	pipeline.TransformFunc[int, int]
+	claims []pipeline.Claim
+}
+
+func (c claimingTransform) Claims() []pipeline.Claim { return c.claims }
+
 type serial struct {
 	pipeline.TransformFunc[int, int]
 }
@@ -113,6 +120,29 @@ func TestMistakesAreFoundBeforeAnythingMoves(t *testing.T) {
 		d := pipeline.From(p, "d", one(pipeline.Claim{Key: other, Name: "other", Capacity: 1, Need: 1}))
 		pipeline.To(pipeline.Merge(a, b, c, d), "sink", sink())
 		mustRun(t, p)
+	})
+	t.Run("claims of lanes", func(t *testing.T) {
+		for _, c := range []struct {
+			name     string
+			once     bool
+			capacity int
+			fits     bool
+		}{
+			{"of each fit", false, 3, true},
+			{"of each do not fit", false, 2, false},
+			{"of all together fit", true, 1, true},
+			{"of all together do not fit", true, 0, false},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				p := pipeline.New("p", pipeline.Options{})
+				claim := pipeline.Claim{Key: pool, Name: "pool", Capacity: c.capacity, Need: 1, Once: c.once}
+				passed := pipeline.Via(ok(p), "pass", claimingTransform{picky(everyTenth).Transform, []pipeline.Claim{claim}}, pipeline.Parallel(3))
+				pipeline.To(passed, "sink", sink())
+				if err := p.Validate(t.Context()); (err == nil) != c.fits {
+					t.Errorf("error %v", err)
+				}
+			})
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/millrace/millrace/internal/spill"
@@ -92,10 +93,14 @@ func (l Lookup[T, Ref, K]) Validate(ctx context.Context) error {
 
 func (l Lookup[T, Ref, K]) memory() memory { return memory{"Lookup", l.MaxMemory, l.TempDir} }
 
-// Claims are those of the reference.
+// Claims are those of the reference, which is read once however many lanes there are.
 func (l Lookup[T, Ref, K]) Claims() []pipeline.Claim {
 	if c, ok := l.Reference.(pipeline.Claimer); ok {
-		return c.Claims()
+		claims := slices.Clone(c.Claims())
+		for i := range claims {
+			claims[i].Once = true
+		}
+		return claims
 	}
 	return nil
 }

@@ -121,6 +121,34 @@ func TestLookupPassesOnWhatTheReferenceSays(t *testing.T) {
 	}
 }
 
+func TestLanesClaimTheirReferenceOnce(t *testing.T) {
+	run := func(capacity, lanes int) error {
+		claims := []pipeline.Claim{{Key: "pool", Name: "the pool", Capacity: capacity, Need: 1}}
+		reading := func(numbers ...int) table { return table{SourceFunc: slice(numbers...).Extract, claims: claims} }
+		p := pipeline.New("p", pipeline.Options{})
+		found := pipeline.Via(pipeline.From(p, "read", reading(1, 2)), "look up", addHundred(reading(1, 2)), pipeline.Parallel(lanes))
+		pipeline.To(found, "count", pipeline.SinkFunc[int](func(_ context.Context, in *pipeline.Reader[int]) error {
+			for _, err := range in.All() {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		_, err := p.Run(t.Context())
+		if claims[0].Once {
+			t.Error("the reference's own claim was changed")
+		}
+		return err
+	}
+	for _, lanes := range []int{1, 4} {
+		if err := run(2, lanes); err != nil {
+			t.Errorf("%d lanes, a connection for the source and one for the reference: %v", lanes, err)
+		}
+		checkInvalid(t, run(1, lanes), "the pool has room for 1, but this pipeline needs 2 at once")
+	}
+}
+
 func TestLanesShareOneReference(t *testing.T) {
 	var reads atomic.Int32
 	reference := pipeline.SourceFunc[int](func(_ context.Context, out *pipeline.Writer[int]) error {
