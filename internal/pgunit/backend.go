@@ -16,8 +16,11 @@ type backend struct {
 	started time.Time
 }
 
-func (b *backend) find(ctx context.Context, conn *pgx.Conn) error {
-	return conn.QueryRow(ctx, "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()").Scan(&b.pid, &b.started)
+// find adds to a batch the query that finds the session which executes it.
+func (b *backend) find(batch *pgx.Batch) {
+	batch.Queue("select pid, backend_start from pg_stat_get_activity(pg_backend_pid())").QueryRow(func(row pgx.Row) error {
+		return row.Scan(&b.pid, &b.started)
+	})
 }
 
 // end terminates the session. idleOnly leaves one alone that is at work.

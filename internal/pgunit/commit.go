@@ -23,16 +23,16 @@ func (u *Unit) Prepare(ctx context.Context) error {
 	}
 	defer turn.Release()
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if _, err := conn.Exec(ctx, "set constraints all immediate"); err != nil {
-			return err
-		}
 		if u.ledger != nil {
 			if err := u.ledger.record(ctx, conn, u.run, pipeline.Commit{Attempt: u.run.Attempt, Rows: u.rows.Load()}); err != nil {
 				return err
 			}
 		}
 		var xid *string
-		if err := conn.QueryRow(ctx, "select pg_current_xact_id_if_assigned()::text").Scan(&xid); err != nil {
+		var b pgx.Batch
+		b.Queue("set constraints all immediate")
+		b.Queue("select pg_current_xact_id_if_assigned()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
+		if err := conn.SendBatch(ctx, &b).Close(); err != nil {
 			return err
 		}
 		if xid != nil {

@@ -51,14 +51,19 @@ func (e *NoTableError) Error() string {
 func Describe(ctx context.Context, conn *pgx.Conn, label string, id pgx.Identifier) (*Table, error) {
 	t := &Table{}
 	var schema, name string
-	err := conn.QueryRow(ctx, `
+	var b pgx.Batch
+	b.Queue(`
 select c.oid, n.nspname, c.relname, c.relkind::text, row_security_active(c.oid),
        has_table_privilege(c.oid, 'insert'), has_table_privilege(c.oid, 'update'), has_table_privilege(c.oid, 'delete'),
        has_table_privilege(c.oid, 'truncate'), has_table_privilege(c.oid, 'select')
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
- where c.oid = to_regclass($1)`, id.Sanitize()).Scan(
-		&t.OID, &schema, &name, &t.Kind, &t.RowSecurity, &t.MayInsert, &t.MayUpdate, &t.MayDelete, &t.MayTruncate, &t.MaySelect)
+ where c.oid = to_regclass($1)`, id.Sanitize()).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&t.OID, &schema, &name, &t.Kind, &t.RowSecurity, &t.MayInsert, &t.MayUpdate, &t.MayDelete, &t.MayTruncate, &t.MaySelect)
+	})
+	t.columns(&b, id)
+	t.indexes(&b, id)
+	err := conn.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		near, err := nearTables(ctx, conn, id)
 		if err != nil {
@@ -70,19 +75,16 @@ select c.oid, n.nspname, c.relname, c.relkind::text, row_security_active(c.oid),
 		return nil, err
 	}
 	t.Name = pgx.Identifier{schema, name}
-	if err := t.columns(ctx, conn); err != nil {
-		return nil, err
-	}
-	return t, t.indexes(ctx, conn)
+	return t, nil
 }
 
-// columns reads the columns; a domain is taken for the type at its base.
-func (t *Table) columns(ctx context.Context, conn *pgx.Conn) error {
-	rows, _ := conn.Query(ctx, `
+// columns has a batch read the columns; a domain is taken for the type at its base.
+func (t *Table) columns(b *pgx.Batch, id pgx.Identifier) {
+	b.Queue(`
 with recursive base (attnum, oid, typmod, required) as (
     select a.attnum, a.atttypid, a.atttypmod, a.attnotnull
       from pg_catalog.pg_attribute a
-     where a.attrelid = $1 and a.attnum > 0 and not a.attisdropped
+     where a.attrelid = to_regclass($1) and a.attnum > 0 and not a.attisdropped
     union all
     select b.attnum, y.typbasetype, case when y.typtypmod >= 0 then y.typtypmod else b.typmod end, b.required or y.typnotnull
       from base b
@@ -94,38 +96,40 @@ select a.attname, y.oid, format_type(a.atttypid, a.atttypmod), b.typmod,
        a.attgenerated <> '',
        y.typtype = 'e' or coalesce(e.typtype = 'e', false),
        case when y.typcategory = 'A' then y.typelem else 0 end,
-       has_column_privilege($1, a.attnum, 'insert')
+       has_column_privilege(a.attrelid, a.attnum, 'insert')
   from base b
-  join pg_catalog.pg_attribute a on a.attrelid = $1 and a.attnum = b.attnum
+  join pg_catalog.pg_attribute a on a.attrelid = to_regclass($1) and a.attnum = b.attnum
   join pg_catalog.pg_type y on y.oid = b.oid and y.typtype <> 'd'
   left join pg_catalog.pg_type e on y.typcategory = 'A' and e.oid = y.typelem
- order by a.attnum`, t.OID)
-	var c pgcodec.Column
-	var may bool
-	_, err := pgx.ForEachRow(rows, []any{&c.Name, &c.OID, &c.TypeName, &c.Typmod, &c.NotNull, &c.HasDefault, &c.Generated, &c.Enum, &c.ElemOID, &may}, func() error {
-		t.Columns = append(t.Columns, c)
-		if !may {
-			t.Denied = append(t.Denied, c.Name)
-		}
-		return nil
+ order by a.attnum`, id.Sanitize()).Query(func(rows pgx.Rows) error {
+		var c pgcodec.Column
+		var may bool
+		_, err := pgx.ForEachRow(rows, []any{&c.Name, &c.OID, &c.TypeName, &c.Typmod, &c.NotNull, &c.HasDefault, &c.Generated, &c.Enum, &c.ElemOID, &may}, func() error {
+			t.Columns = append(t.Columns, c)
+			if !may {
+				t.Denied = append(t.Denied, c.Name)
+			}
+			return nil
+		})
+		return err
 	})
-	return err
 }
 
-// indexes reads the unique indexes that ON CONFLICT can use: complete, over plain
+// indexes has a batch read the unique indexes that ON CONFLICT can use: complete, over plain
 // columns, checked at once.
-func (t *Table) indexes(ctx context.Context, conn *pgx.Conn) error {
-	rows, _ := conn.Query(ctx, `
+func (t *Table) indexes(b *pgx.Batch, id pgx.Identifier) {
+	b.Queue(`
 select array(select a.attname::text
                from unnest(i.indkey::int2[]) with ordinality k (attnum, n)
                join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
               where k.n <= i.indnkeyatts
               order by k.n)
   from pg_catalog.pg_index i
- where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null`, t.OID)
-	var err error
-	t.Unique, err = pgx.CollectRows(rows, pgx.RowTo[[]string])
-	return err
+ where i.indrelid = to_regclass($1) and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null`, id.Sanitize()).
+		Query(func(rows pgx.Rows) (err error) {
+			t.Unique, err = pgx.CollectRows(rows, pgx.RowTo[[]string])
+			return err
+		})
 }
 
 // HasUnique tells whether a unique index is over exactly these columns, in any order.

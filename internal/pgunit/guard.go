@@ -132,11 +132,8 @@ func (t *Turn) try(ctx context.Context, patience time.Duration, f func(ctx conte
 func (t *Turn) WithLockTimeout(ctx context.Context, d time.Duration, f func() error) error {
 	var before string
 	err := t.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		if err := conn.QueryRow(ctx, "select current_setting('lock_timeout')").Scan(&before); err != nil {
-			return err
-		}
-		_, err := conn.Exec(ctx, "select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", max(d.Milliseconds(), 1)))
-		return err
+		return conn.QueryRow(ctx, "select before, set_config('lock_timeout', $1, true) from (select current_setting('lock_timeout') offset 0) as now (before)",
+			fmt.Sprintf("%dms", max(d.Milliseconds(), 1))).Scan(&before, nil)
 	})
 	if err != nil {
 		return err

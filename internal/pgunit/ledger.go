@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/pipeline"
@@ -67,16 +66,15 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 				return err
 			}
 		}
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			var err error
-			if known, err = l.begin(ctx, tx, run); err != nil || known.Committed != nil {
-				return err
-			}
-			if known.Cursors, err = l.cursors(ctx, tx, run, sources); err != nil {
-				return err
-			}
-			return stillThere(known, run, sources)
-		})
+		tx, err := l.begin(ctx, conn, run, sources, &known)
+		defer tx.Rollback(context.WithoutCancel(ctx)) // after a commit it does nothing
+		if err == nil && known.Committed == nil {
+			err = stillThere(known, run, sources)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Commit(ctx)
 	})
 	if err != nil {
 		return pipeline.Recovered{}, err
@@ -84,82 +82,78 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 	return known, nil
 }
 
-func (l Ledger) begin(ctx context.Context, tx pgx.Tx, run pipeline.Run) (known pipeline.Recovered, err error) {
-	if err := boundIdling(ctx, tx, limits.grace); err != nil {
-		return known, err
-	}
-	if _, err := tx.Exec(ctx, "select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", beginTimeout().Milliseconds())); err != nil {
-		return known, err
-	}
+// begin begins a transaction, also on an error, in the same exchange in which it asks for all there is to know.
+func (l Ledger) begin(ctx context.Context, conn *pgx.Conn, run pipeline.Run, sources []string, known *pipeline.Recovered) (pgx.Tx, error) {
+	var b pgx.Batch
+	b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted}) // each statement sees what was committed when its turn comes
+	boundIdling(&b, limits.grace)
+	b.Queue("select set_config('lock_timeout', $1, true)", fmt.Sprintf("%dms", beginTimeout().Milliseconds()))
 	// An attempt numbered 1 is somebody who starts the run anew, perhaps after a crash
 	// at a higher number; a higher number is a retry, which a still higher one fences off.
 	var attempt int
 	var ranges []byte
-	err = tx.QueryRow(ctx, `
+	b.Queue(`
 insert into `+l.table("attempts")+` as a (pipeline, run_id, attempt) values ($1, $2, $3)
 on conflict (pipeline, run_id) do update
    set attempt = case when $3 = 1 then 1 else greatest(a.attempt, $3) end,
        fence = a.fence + (case when $3 = 1 or $3 >= a.attempt then 1 else 0 end),
        started_at = case when $3 = 1 or $3 >= a.attempt then now() else a.started_at end
-returning attempt, fence, ranges`, run.Pipeline, run.ID, run.Attempt).Scan(&attempt, &known.Fence, &ranges)
-	if err != nil {
-		return known, err
-	}
+returning attempt, fence, ranges`, run.Pipeline, run.ID, run.Attempt).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&attempt, &known.Fence, &ranges)
+	})
 	// Asked after the row's lock was had: an attempt that held it may have committed.
-	known.Committed, err = l.find(ctx, tx, run)
-	if err != nil || known.Committed != nil {
-		return known, err
+	l.find(&b, run, &known.Committed)
+	l.cursors(&b, run, sources, &known.Cursors)
+	results := conn.SendBatch(ctx, &b)
+	err := results.Close()
+	switch {
+	case err != nil || known.Committed != nil:
+	case attempt > run.Attempt:
+		err = pipeline.Permanent(fmt.Errorf("attempt %d: %w (attempt %d)", run.Attempt, pipeline.ErrFenced, attempt))
+	default:
+		err = json.Unmarshal(ranges, &known.Ranges)
 	}
-	if attempt > run.Attempt {
-		return known, pipeline.Permanent(fmt.Errorf("attempt %d: %w (attempt %d)", run.Attempt, pipeline.ErrFenced, attempt))
-	}
-	return known, json.Unmarshal(ranges, &known.Ranges)
+	return results.Tx(), err
 }
 
-// boundIdling has the server end the session if its transaction, until its end, waits
+// boundIdling has a batch tell the server to end the session if its transaction, until its end, waits
 // that long for the client. It comes before a lock that others wait for: a
 // process that is stopped (SIGSTOP, a suspended machine) would hold it for ever.
-func boundIdling(ctx context.Context, db interface {
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}, d time.Duration) error {
-	_, err := db.Exec(ctx, "select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", d.Milliseconds()))
-	return err
+func boundIdling(b *pgx.Batch, d time.Duration) {
+	b.Queue("select set_config('idle_in_transaction_session_timeout', $1, true)", fmt.Sprintf("%dms", d.Milliseconds()))
 }
 
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-// find looks for the run's row; nil if it has not committed.
-func (l Ledger) find(ctx context.Context, db querier, run pipeline.Run) (*pipeline.Commit, error) {
-	var c pipeline.Commit
-	var ranges []byte
-	err := db.QueryRow(ctx, "select attempt, rows, ranges from "+l.table("commits")+" where pipeline = $1 and run_id = $2", run.Pipeline, run.ID).
-		Scan(&c.Attempt, &c.Rows, &ranges)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(ranges, &c.Ranges)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &c, nil
-}
-
-func (l Ledger) cursors(ctx context.Context, tx pgx.Tx, run pipeline.Run, sources []string) (map[string]json.RawMessage, error) {
-	if len(sources) == 0 {
-		return nil, nil
-	}
-	found := map[string]json.RawMessage{}
-	rows, _ := tx.Query(ctx, "select source, value::text from "+l.table("cursors")+" where pipeline = $1 and source = any($2)", run.Pipeline, sources)
-	var source, value string
-	_, err := pgx.ForEachRow(rows, []any{&source, &value}, func() error {
-		found[source] = json.RawMessage(value)
-		return nil
+// find has a batch look for the run's row; it leaves nil if the run has not committed.
+func (l Ledger) find(b *pgx.Batch, run pipeline.Run, found **pipeline.Commit) {
+	b.Queue("select attempt, rows, ranges from "+l.table("commits")+" where pipeline = $1 and run_id = $2", run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
+		var c pipeline.Commit
+		var ranges []byte
+		err := row.Scan(&c.Attempt, &c.Rows, &ranges)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			err = json.Unmarshal(ranges, &c.Ranges)
+		}
+		*found = &c
+		return err
 	})
-	return found, err
+}
+
+// cursors has a batch read the cursors of the sources.
+func (l Ledger) cursors(b *pgx.Batch, run pipeline.Run, sources []string, found *map[string]json.RawMessage) {
+	if len(sources) == 0 {
+		return
+	}
+	b.Queue("select source, value::text from "+l.table("cursors")+" where pipeline = $1 and source = any($2)", run.Pipeline, sources).Query(func(rows pgx.Rows) error {
+		*found = map[string]json.RawMessage{}
+		var source, value string
+		_, err := pgx.ForEachRow(rows, []any{&source, &value}, func() error {
+			(*found)[source] = json.RawMessage(value)
+			return nil
+		})
+		return err
+	})
 }
 
 // stillThere checks that the ranges which an earlier attempt recorded still begin at
@@ -238,28 +232,37 @@ func (l Ledger) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 
 // fence locks the row of the run's newest attempt until the end of the transaction.
 func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, mine int64) error {
-	if err := boundIdling(ctx, conn, limits.fence); err != nil {
-		return err
-	}
 	var newest int64
-	err := conn.QueryRow(ctx, "select fence from "+l.table("attempts")+" where pipeline = $1 and run_id = $2 for update", run.Pipeline, run.ID).Scan(&newest)
+	var b pgx.Batch
+	boundIdling(&b, limits.fence)
+	b.Queue("select fence from "+l.table("attempts")+" where pipeline = $1 and run_id = $2 for update", run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&newest)
+	})
+	err := conn.SendBatch(ctx, &b).Close()
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errors.New("the run was never begun")
 	}
 	if err != nil {
 		return err
 	}
-	if newest != mine {
-		done, err := l.find(ctx, conn, run)
-		switch {
-		case err != nil:
-			return err
-		case done != nil:
-			return pipeline.ErrAlreadyCommitted
-		}
-		return pipeline.ErrFenced
+	if newest == mine {
+		return nil
 	}
-	return nil
+	done, err := l.found(ctx, conn, run)
+	switch {
+	case err != nil:
+		return err
+	case done != nil:
+		return pipeline.ErrAlreadyCommitted
+	}
+	return pipeline.ErrFenced
+}
+
+// found looks for the run's row; nil if it has not committed.
+func (l Ledger) found(ctx context.Context, conn *pgx.Conn, run pipeline.Run) (commit *pipeline.Commit, err error) {
+	var b pgx.Batch
+	l.find(&b, run, &commit)
+	return commit, conn.SendBatch(ctx, &b).Close()
 }
 
 // record inserts the run's row.
@@ -310,6 +313,6 @@ func (l Ledger) committed(ctx context.Context, conn *pgx.Conn, run pipeline.Run)
 	if err := l.ensure(ctx, conn); err != nil {
 		return false, err
 	}
-	found, err := l.find(ctx, conn, run)
+	found, err := l.found(ctx, conn, run)
 	return found != nil, err
 }

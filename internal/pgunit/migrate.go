@@ -53,10 +53,10 @@ func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
 		return err
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	if err := boundIdling(ctx, tx, limits.grace); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", l.lockKey()); err != nil {
+	var b pgx.Batch
+	boundIdling(&b, limits.grace)
+	b.Queue("select pg_advisory_xact_lock($1)", l.lockKey())
+	if err := tx.SendBatch(ctx, &b).Close(); err != nil {
 		return err
 	}
 	// Another process may have done it while this one waited.

@@ -82,6 +82,6 @@ func (u *Unit) confirmed(ctx context.Context, conn *pgx.Conn) (known, committed 
 	if ledger == nil {
 		return true, true, nil
 	}
-	found, err := ledger.find(ctx, conn, u.run)
+	found, err := ledger.found(ctx, conn, u.run)
 	return err == nil, found != nil, err
 }

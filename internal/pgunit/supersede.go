@@ -1,7 +1,6 @@
 package pgunit
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// supersede ends the sessions that older attempts of the same run have in this
+// supersede adds to a batch what ends the sessions that older attempts of the same run have in this
 // database, and names this one so that its own successor can find it. An attempt whose
 // process was stopped, or cut off from the server, would otherwise hold its locks
 // against the next one for as long as it sleeps. It cannot lose a commit by that: the
@@ -18,17 +17,16 @@ import (
 //
 // The name is the session's application_name until the transaction ends, as
 // everybody sees it in pg_stat_activity: millrace/<the run, hashed>/<fence>.
-func supersede(ctx context.Context, conn *pgx.Conn, run pipeline.Run, fence int64) error {
+func supersede(b *pgx.Batch, run pipeline.Run, fence int64) {
 	hash := sha256.Sum256([]byte(run.Pipeline + "\x00" + run.ID))
 	prefix := fmt.Sprintf("millrace/%x/", hash[:8])
 	// A session of a role that this one may not signal is left alone; its locks then
 	// lead to a lock timeout that says so.
-	_, err := conn.Exec(ctx, `
+	b.Queue(`
 select set_config('application_name', $1 || $2::bigint::text, true),
        (select count(pg_terminate_backend(pid))
           from pg_stat_activity
          where datname = current_database() and usename = current_user and pid <> pg_backend_pid()
            and application_name ~ ('^' || $1 || '[0-9]{1,18}$')
            and split_part(application_name, '/', 3)::bigint < $2)`, prefix, fence)
-	return err
 }

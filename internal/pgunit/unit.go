@@ -106,19 +106,19 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 }
 
 // settings are made for the transaction only. See the package's comment; the
-// keepalives let the server find out within a minute that the client is gone.
+// keepalives let the server find out within a minute that the client is gone. A setting that a
+// version does not know is asked for by name: to join pg_settings takes milliseconds.
 const settings = `
-select set_config(name, value, true)
-  from pg_settings
-  join (values ('statement_timeout', '0'),
-               ('transaction_timeout', '0'),
-               ('idle_in_transaction_session_timeout', '0'),
-               ('client_encoding', 'UTF8'),
-               ('tcp_keepalives_idle', '30'),
-               ('tcp_keepalives_interval', '10'),
-               ('tcp_keepalives_count', '3'),
-               ('client_connection_check_interval', '5s')) as wanted (name, value) using (name)
- where name <> 'client_connection_check_interval' or version() like '%linux%'`
+select set_config('statement_timeout', '0', true),
+       set_config('idle_in_transaction_session_timeout', '0', true),
+       set_config('client_encoding', 'UTF8', true),
+       set_config('tcp_keepalives_idle', '30', true),
+       set_config('tcp_keepalives_interval', '10', true),
+       set_config('tcp_keepalives_count', '3', true),
+       case when current_setting('transaction_timeout', true) is not null
+            then set_config('transaction_timeout', '0', true) end,
+       case when current_setting('client_connection_check_interval', true) is not null and version() like '%linux%'
+            then set_config('client_connection_check_interval', '5s', true) end`
 
 func (u *Unit) start(ctx context.Context) error {
 	conn := u.conn.Conn()
@@ -133,18 +133,14 @@ func (u *Unit) start(ctx context.Context) error {
 			return nil
 		}
 	}
-	if _, err := conn.Exec(ctx, "begin isolation level read committed read write"); err != nil {
-		return u.problem(ctx, err)
-	}
-	if _, err := conn.Exec(ctx, settings); err != nil {
-		return u.problem(ctx, err)
-	}
+	var b pgx.Batch
+	b.Queue("begin isolation level read committed read write")
+	b.Queue(settings)
 	if pipeline.StateFrom(ctx) != nil {
-		if err := supersede(ctx, conn, u.run, pipeline.FenceFrom(ctx)); err != nil {
-			return u.problem(ctx, err)
-		}
+		supersede(&b, u.run, pipeline.FenceFrom(ctx))
 	}
-	return u.problem(ctx, u.backend.find(ctx, conn))
+	u.backend.find(&b)
+	return u.problem(ctx, conn.SendBatch(ctx, &b).Close())
 }
 
 func (u *Unit) problem(ctx context.Context, err error) error {
