@@ -14,8 +14,9 @@ import (
 
 // The sizes of what is kept of a log.
 const (
-	maxMessage  = 8 << 10 // bytes of one message, or of one field
-	flushEvery  = 250 * time.Millisecond
+	maxMessage  = 8 << 10                // bytes of one message, or of one field
+	flushEvery  = 250 * time.Millisecond // at least, and when an attempt ends
+	flushPause  = 50 * time.Millisecond  // between two flushes
 	flushLines  = 500
 	maxBuffered = 20000 // lines of all runs that wait to be written
 )
@@ -179,6 +180,10 @@ func (s *Service) writeLogs(ctx context.Context) {
 		bounded, cancel := context.WithTimeout(ctx, s.config.Lease)
 		s.flushLogs(bounded)
 		cancel()
+		select { // so that many runs that end at once cost one statement
+		case <-ctx.Done():
+		case <-time.After(flushPause):
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
@@ -67,7 +68,7 @@ func TestAServiceDoesNotStartWithoutItsSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Start(t.Context()); err == nil || !contains(err.Error(), `schema "millrace" has version 0, this program needs 1: call Migrate first`) {
+	if err := s.Start(t.Context()); err == nil || !contains(err.Error(), fmt.Sprintf(`schema "millrace" has version 0, this program needs %d: call Migrate first`, SchemaVersion())) {
 		t.Errorf("got %v", err)
 	}
 	if err := s.Stop(t.Context()); err != nil {
