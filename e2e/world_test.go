@@ -94,7 +94,7 @@ func (f *fake) world() {
 	graph := salesGraph
 	graph.Nodes = slices.Clone(graph.Nodes) // a test may change them
 	f.pipelines = []runs.PipelineInfo{
-		{Name: "nightly_rollup", Description: "Sums up the sales online of one day, the logical date, in daily_online_sales.", Schedule: "0 2 * * *", CatchUp: runs.CatchUpLast, MaxActive: 4,
+		{Name: "nightly_rollup", Description: "Sums up the sales online of the day before the logical date, in daily_online_sales.", Schedule: "0 2 * * *", CatchUp: runs.CatchUpLast, MaxActive: 4,
 			NextDue: now.Add(13 * time.Hour).UTC(), Params: []runs.Param{}, Graph: pipeline.Graph{Pipeline: "nightly_rollup", Nodes: []pipeline.GraphNode{{Name: "extract", Kind: pipeline.KindSource, Description: "Postgres online_sales", Lanes: 1}, {Name: "load", Kind: pipeline.KindSink, Description: "Postgres daily_online_sales, upsert", Lanes: 1}}, Edges: []pipeline.GraphEdge{{From: "extract", To: "load"}}}},
 		{Name: salesName, Description: "Sums up sales in stores (a CSV file) and online (table online_sales) by product, in aggregated_sales.", MaxActive: 1, Graph: graph,
 			Params: []runs.Param{

@@ -32,14 +32,15 @@ func definitions(c config, pool *pgxpool.Pool) []runs.Definition {
 		},
 		{
 			Name:        salesetl.RollupName,
-			Description: "Sums up the sales online of one day, the logical date, in daily_online_sales.",
+			Description: "Sums up the sales online of the day before the logical date, in daily_online_sales.",
 			Schedule:    "0 2 * * *",
 			CatchUp:     runs.CatchUpLast,
 			MaxActive:   4,
 			Timeout:     time.Hour,
 			Retry:       pipeline.Retry{MaxAttempts: 3, Backoff: 2 * time.Second},
 			Build: func(_ context.Context, r runs.Run) (*pipeline.Pipeline, error) {
-				return salesetl.NewRollup(salesetl.RollupConfig{Pool: pool, Day: r.LogicalDate}), nil
+				// At two in the morning the day that is over is the one before.
+				return salesetl.NewRollup(salesetl.RollupConfig{Pool: pool, Day: r.LogicalDate.AddDate(0, 0, -1)}), nil
 			},
 		},
 	}

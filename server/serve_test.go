@@ -28,10 +28,10 @@ func TestTheDemoWorksFromNothing(t *testing.T) {
 		t.Errorf("%v, %d products", err, len(sales.Items))
 	}
 
-	// Every day of a week, some at once, and again.
+	// Every day of a week, each in the night after it, some at once, and again.
 	for range 2 {
 		var b struct{ Runs []runJSON }
-		answer := s.want(201, "POST", "/api/pipelines/nightly_rollup/backfills", `{"from":"2025-03-01","to":"2025-03-08","parallel":4}`)
+		answer := s.want(201, "POST", "/api/pipelines/nightly_rollup/backfills", `{"from":"2025-03-02","to":"2025-03-09","parallel":4}`)
 		if err := json.Unmarshal([]byte(answer), &b); err != nil || len(b.Runs) != 7 {
 			t.Fatalf("%v: %s", err, answer)
 		}
@@ -46,6 +46,9 @@ FULL JOIN daily_online_sales AS got USING (day)
 WHERE (want.sales, want.quantity, want.revenue) IS DISTINCT FROM (got.sales, got.total_quantity, got.total_revenue)`
 	if n := query[int64](t, db, wrong); n != 0 {
 		t.Errorf("%d days have wrong totals", n)
+	}
+	if n := query[int64](t, db, "SELECT count(*) FROM daily_online_sales WHERE sales > 0"); n != 7 {
+		t.Errorf("%d days have sales, want 7", n)
 	}
 	s.stop()
 	if code := s.wait(); code != exitOK {
