@@ -37,17 +37,58 @@ type newRun struct {
 	backfill     *string
 }
 
-// enqueue inserts a run that waits. It tells whether it did: a due date has one run.
-func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, r newRun) (bool, error) {
+// insertion is the statement that inserts a run that waits, with its arguments. It inserts nothing if a due date has its
+// run already.
+func (s *Service) insertion(r newRun) (sql string, args []any, err error) {
 	params, err := json.Marshal(r.params)
 	if err != nil {
-		return false, err
+		return "", nil, err
 	}
-	tag, err := tx.Exec(ctx, s.sql.of(`
+	return s.sql.of(`
 insert into {runs} (id, pipeline, state, logical_date, params, cause, by, backfill)
 values ($1, $2, 'queued', $3, $4::text::jsonb, $5, $6, $7) on conflict do nothing`),
-		r.id, r.pipeline, r.date, string(params), string(r.cause), r.by, r.backfill)
-	return tag.RowsAffected() > 0, err
+		[]any{r.id, r.pipeline, r.date, string(params), string(r.cause), r.by, r.backfill}, nil
+}
+
+// enqueue inserts runs that wait.
+func (s *Service) enqueue(ctx context.Context, tx pgx.Tx, runs []newRun) error {
+	var b pgx.Batch
+	for _, r := range runs {
+		sql, args, err := s.insertion(r)
+		if err != nil {
+			return err
+		}
+		b.Queue(sql, args...)
+	}
+	return tx.SendBatch(ctx, &b).Close()
+}
+
+// enqueueAlone inserts one run, and lets it begin if there is a free place, as [Service.admit] does: a transaction of its
+// own in as few exchanges as it takes.
+func (s *Service) enqueueAlone(ctx context.Context, r newRun) error {
+	sql, args, err := s.insertion(r)
+	if err != nil {
+		return err
+	}
+	var b pgx.Batch
+	b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	b.Queue(sql, args...)
+	var begin []string
+	b.Queue(s.sql.of("select {give_places}($1, $2)"), r.pipeline, s.started() == nil).Query(func(rows pgx.Rows) (err error) {
+		begin, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	results := s.pool.SendBatch(ctx, &b)
+	err = results.Close()
+	tx := results.Tx()
+	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
+	if err == nil {
+		err = s.insertJobs(ctx, tx, r.pipeline, begin)
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
 }
 
 // insertJobs gives runs the jobs by which workers may begin them.

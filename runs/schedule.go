@@ -63,10 +63,12 @@ select next_due from {pipelines}
 			if err != nil {
 				return err
 			}
+			var due []newRun
 			for _, date := range dates {
-				if _, err := s.enqueue(ctx, tx, newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseSchedule, by: "schedule"}); err != nil {
-					return err
-				}
+				due = append(due, newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseSchedule, by: "schedule"})
+			}
+			if err := s.enqueue(ctx, tx, due); err != nil {
+				return err
 			}
 			if _, err := tx.Exec(ctx, s.sql.of("update {pipelines} set next_due = $2 where name = $1"), name, next); err != nil {
 				return err

@@ -63,13 +63,7 @@ func (s *Service) Trigger(ctx context.Context, name string, t Trigger) (Record, 
 		return Record{}, err
 	}
 	run := newRun{id: s.ids.next(), pipeline: name, date: t.LogicalDate.UTC(), params: values, cause: CauseTrigger, by: t.By}
-	err = inTx(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := s.enqueue(ctx, tx, run); err != nil {
-			return err
-		}
-		return s.admit(ctx, tx, name)
-	})
-	if err != nil {
+	if err := s.enqueueAlone(ctx, run); err != nil {
 		return Record{}, s.trouble("trigger", err)
 	}
 	s.nudge(name)
@@ -105,20 +99,20 @@ func (s *Service) Backfill(ctx context.Context, name string, b Backfill) (Backfi
 	}
 	b.Parallel = max(b.Parallel, 1)
 	id := s.ids.next()
+	var all []newRun
 	var made []string
+	for _, date := range dates {
+		run := newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseBackfill, by: b.By, backfill: &id}
+		all, made = append(all, run), append(made, run.id)
+	}
 	err = inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, s.sql.of("insert into {backfills} (id, pipeline, from_date, to_date, parallel, by) values ($1, $2, $3, $4, $5, $6)"),
 			id, name, b.From.UTC(), b.To.UTC(), b.Parallel, b.By)
 		if err != nil {
 			return err
 		}
-		made = made[:0]
-		for _, date := range dates {
-			run := newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseBackfill, by: b.By, backfill: &id}
-			if _, err := s.enqueue(ctx, tx, run); err != nil {
-				return err
-			}
-			made = append(made, run.id)
+		if err := s.enqueue(ctx, tx, all); err != nil {
+			return err
 		}
 		return s.admit(ctx, tx, name)
 	})
