@@ -48,6 +48,11 @@ func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
 		{"a param that is no text", "POST", "/api/pipelines/quick/runs", `{"params":{"n":1}}`, 422, "expected string"},
 		{"a param outside its enum", "POST", "/api/pipelines/quick/runs", `{"params":{"kind":"c"}}`, 422, "not one of a, b"},
 		{"a NUL in a param", "POST", "/api/pipelines/quick/runs", `{"params":{"kind":"a\u0000"}}`, 422, "without NUL"},
+		{"a name of who acts that is too long", "POST", "/api/pipelines/quick/runs", `{"by":"` + strings.Repeat("a", 201) + `"}`, 422, "length <= 200"},
+		{"one that is too long in bytes", "POST", "/api/runs/" + done + "/retry", `{"by":"` + strings.Repeat("é", 101) + `"}`, 422, "at most 200 bytes"},
+		{"one of two lines", "POST", "/api/runs/" + done + "/cancel", `{"by":"ann\n2025-03-14 all is well"}`, 422, "no control characters"},
+		{"one that is no text", "POST", "/api/pipelines/nightly/pause", `{"by":["ann"]}`, 422, "expected string"},
+		{"an unknown property beside it", "POST", "/api/pipelines/nightly/resume", `{"buy":"ann"}`, 422, "unexpected property"},
 		{"an unknown property", "POST", "/api/pipelines/quick/runs", `{"parms":{}}`, 422, "unexpected property"},
 		{"a logical date that is none", "POST", "/api/pipelines/quick/runs", `{"logical_date":"2025-02-30"}`, 422, "neither a date"},
 		{"malformed JSON", "POST", "/api/pipelines/quick/runs", `{"params"`, 400, "unexpected end of JSON"},
@@ -127,7 +132,8 @@ func TestABodyOf100MBIsRefusedEarly(t *testing.T) {
 	const size = 100 << 20
 	for name, path := range map[string]string{
 		"where a body belongs": "/api/pipelines/quick/runs",
-		"where none belongs":   "/api/pipelines/nightly/pause",
+		"where one may be":     "/api/pipelines/nightly/pause",
+		"where none belongs":   "/api/runs",
 	} {
 		body := &endless{left: size}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+path, body)
@@ -138,7 +144,7 @@ func TestABodyOf100MBIsRefusedEarly(t *testing.T) {
 		req.Header.Set("Content-Type", "application/json")
 		answer, err := r.client.Do(req)
 		if err == nil { // otherwise the connection was cut while the body was being sent, which is as good
-			if answer.StatusCode != http.StatusRequestEntityTooLarge && path != "/api/pipelines/nightly/pause" {
+			if answer.StatusCode != http.StatusRequestEntityTooLarge && path != "/api/runs" {
 				t.Errorf("%s: status %d", name, answer.StatusCode)
 			}
 			_ = answer.Body.Close() // read or not, it is of no further use

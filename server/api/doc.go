@@ -18,6 +18,9 @@
 // Tokens: with [Config.APIToken], all operations under /api and /metrics need
 // "Authorization: Bearer ...". [Config.ReadToken] allows those that change nothing.
 //
+// Who acted: a request that changes something may say by whom (by, in its body), and the
+// history names it. Nobody checks that; it is for those who share a token and trust each other.
+//
 // Everything a client can make grow is bounded: headers, bodies, pages, the time of a
 // request, triggers a second, streams. A stream whose client does not read is closed.
 //

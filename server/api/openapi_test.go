@@ -99,6 +99,7 @@ const (
 var bodies = map[string]string{
 	"trigger-run":    `{"logical_date":"2025-03-14"}`,
 	"start-backfill": `{"from":"2025-03-14","to":"2025-03-15"}`,
+	"cancel-run":     `{"by":"ann"}`, "retry-run": `{"by":"ann"}`, "pause-pipeline": `{"by":"ann"}`, "resume-pipeline": `{"by":"ann"}`,
 }
 
 // TestEveryAnswerThatTheDocumentPromises asks every operation for each status that the document gives it, checks the
@@ -223,7 +224,7 @@ func mistakes(t *testing.T, c *coverage, ops map[string]*huma.Operation, r *repl
 	var slow sync.WaitGroup
 	for id := range bodies {
 		op := ops[id]
-		target := path(op, "nightly", "")
+		target := path(op, "nightly", noRun)
 		c.saw(op, r.want(400, op.Method, target, `{"params":`))
 		c.saw(op, r.want(415, op.Method, target, `a=b`, "Content-Type", "application/x-www-form-urlencoded"))
 		c.saw(op, r.want(413, op.Method, target, `{"params":{"n":"`+strings.Repeat("1", 1<<17)+`"}}`))

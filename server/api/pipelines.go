@@ -51,13 +51,13 @@ func (a *API) registerPipelines() {
 		register(a, huma.Operation{
 			OperationID: o.id, Method: http.MethodPost, Path: "/api/pipelines/{name}/" + o.verb,
 			Summary: o.summary, Tags: []string{"pipelines"},
-			Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
-		}, func(ctx context.Context, in *NameInput) (*pipelineOutput, error) {
+			Errors: bodyErrors(http.StatusConflict),
+		}, func(ctx context.Context, in *onPipelineInput) (*pipelineOutput, error) {
 			s, err := a.runs()
 			if err != nil {
 				return nil, err
 			}
-			if err := o.do(s, ctx, in.Name, byAPI); err != nil {
+			if err := o.do(s, ctx, in.Name, in.Body.name()); err != nil {
 				return nil, err
 			}
 			return a.pipeline(ctx, in.Name)

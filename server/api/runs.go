@@ -45,20 +45,20 @@ func (a *API) registerRuns() {
 	register(a, huma.Operation{
 		OperationID: "cancel-run", Method: http.MethodPost, Path: "/api/runs/{id}/cancel",
 		Summary: "Cancel a run; nothing of it becomes visible", Tags: []string{"runs"},
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
-	}, func(ctx context.Context, in *IDInput) (*runOutput, error) {
+		Errors: bodyErrors(http.StatusConflict),
+	}, func(ctx context.Context, in *onRunInput) (*runOutput, error) {
 		s, err := a.runs()
 		if err != nil {
 			return nil, err
 		}
-		run, err := s.Cancel(ctx, in.ID, byAPI)
+		run, err := s.Cancel(ctx, in.ID, in.Body.name())
 		return &runOutput{run}, err
 	})
 	register(a, huma.Operation{
 		OperationID: "retry-run", Method: http.MethodPost, Path: "/api/runs/{id}/retry",
 		Summary: "Run again what failed or was cancelled, under the same ID", Tags: []string{"runs"},
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests},
-	}, func(ctx context.Context, in *IDInput) (*runOutput, error) {
+		Errors: bodyErrors(http.StatusConflict, http.StatusTooManyRequests),
+	}, func(ctx context.Context, in *onRunInput) (*runOutput, error) {
 		s, err := a.runs()
 		if err != nil {
 			return nil, err
@@ -66,7 +66,7 @@ func (a *API) registerRuns() {
 		if err := a.slowDown(); err != nil {
 			return nil, err
 		}
-		run, err := s.Retry(ctx, in.ID, byAPI)
+		run, err := s.Retry(ctx, in.ID, in.Body.name())
 		return &runOutput{run}, err
 	})
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/millrace/millrace/runs"
 )
 
-// byAPI is whom the history names. Tokens are shared, so that it cannot know more.
-const byAPI = "api"
-
 // dated is a moment in a request: a date, which is its midnight in UTC, or a time of RFC 3339.
 type dated string
 
@@ -39,6 +36,7 @@ func (d dated) time(field string) (time.Time, error) {
 type triggerInput struct {
 	NameInput
 	Body *struct {
+		Actor
 		Params      map[string]string `json:"params,omitempty" doc:"what is left out has the default"`
 		LogicalDate dated             `json:"logical_date,omitempty" doc:"which date the run is for; now if it is left out"`
 	}
@@ -49,6 +47,7 @@ type runOutput struct{ Body runs.Record }
 type backfillInput struct {
 	NameInput
 	Body struct {
+		Actor
 		From     dated             `json:"from" doc:"the first date"`
 		To       dated             `json:"to" doc:"the last date"`
 		Params   map[string]string `json:"params,omitempty"`
@@ -58,23 +57,23 @@ type backfillInput struct {
 
 type backfillOutput struct{ Body runs.BackfillInfo }
 
-// bodyErrors are those of operations with a body.
-func bodyErrors() []int {
-	return []int{http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusNotFound, http.StatusTooManyRequests}
+// bodyErrors are those of operations with a body, and more.
+func bodyErrors(more ...int) []int {
+	return append(more, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusNotFound)
 }
 
 func (a *API) registerTriggers() {
 	register(a, huma.Operation{
 		OperationID: "trigger-run", Method: http.MethodPost, Path: "/api/pipelines/{name}/runs",
 		Summary: "Start a run", Tags: []string{"runs"}, DefaultStatus: http.StatusCreated,
-		Errors: bodyErrors(),
+		Errors: bodyErrors(http.StatusTooManyRequests),
 	}, a.trigger)
 	register(a, huma.Operation{
 		OperationID: "start-backfill", Method: http.MethodPost, Path: "/api/pipelines/{name}/backfills",
 		Summary:     "Start a run for each date of a range",
 		Description: "The dates are those of the pipeline's schedule, or every day if it has none. All runs are queued, or none.",
 		Tags:        []string{"runs"}, DefaultStatus: http.StatusCreated,
-		Errors: bodyErrors(),
+		Errors: bodyErrors(http.StatusTooManyRequests),
 	}, a.backfill)
 }
 
@@ -85,7 +84,7 @@ func (a *API) trigger(ctx context.Context, in *triggerInput) (*runOutput, error)
 	}
 	t := runs.Trigger{By: byAPI}
 	if in.Body != nil {
-		t.Params = in.Body.Params
+		t.By, t.Params = in.Body.name(), in.Body.Params
 		if t.LogicalDate, err = in.Body.LogicalDate.time("logical_date"); err != nil {
 			return nil, err
 		}
@@ -102,7 +101,7 @@ func (a *API) backfill(ctx context.Context, in *backfillInput) (*backfillOutput,
 	if err != nil {
 		return nil, err
 	}
-	b := runs.Backfill{Params: in.Body.Params, Parallel: in.Body.Parallel, By: byAPI}
+	b := runs.Backfill{Params: in.Body.Params, Parallel: in.Body.Parallel, By: in.Body.name()}
 	if b.From, err = in.Body.From.time("from"); err != nil {
 		return nil, err
 	}
