@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,7 +87,8 @@ func FuzzRoundTrip(f *testing.F) {
 		if comma == 0 {
 			r.Comma = ','
 		}
-		if rows, err := r.ReadAll(); err != nil || len(rows) != 2 || len(rows[1]) != len(e.Header()) {
+		rows, err := r.ReadAll()
+		if err != nil || len(rows) != 2 || len(rows[1]) != len(e.Header()) {
 			t.Fatalf("encoding/csv reads %q as %q, %v", out, rows, err)
 		}
 		if mode&2 == 0 && null == "" && (mode&4 == 0) && !strings.Contains(s+s2, "\ufeff") {
@@ -117,11 +119,8 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 		var back traveller
 		if err := rd.Read(&back); err != nil {
-			fields := strings.Split(string(out[header:]), string(r.Comma))
-			for _, field := range fields {
-				if null != "" && strings.TrimRight(field, "\r\n") == null {
-					return // a token that is a value as well
-				}
+			if null != "" && slices.Contains(rows[1], null) {
+				return // a token that is a value as well; quotes tell them apart for strings only
 			}
 			t.Fatalf("reading %q: %v", out, err)
 		}
