@@ -261,16 +261,19 @@ func TestATemporaryFileThatIsGone(t *testing.T) {
 	folder := t.TempDir()
 	path := put(t, filepath.Join(folder, "out.csv"), "old")
 	temp := filepath.Join(folder, "out.csv.millrace-r-1.tmp")
-	for name, step := range map[string]func(){
-		"removed":               func() { check(t, os.Remove(temp)) },
-		"replaced by another's": func() { check(t, os.Remove(temp)); put(t, temp, "another's") },
+	for _, c := range []struct {
+		name string
+		step func()
+	}{
+		{"removed", func() { check(t, os.Remove(temp)) }},
+		{"replaced by another's", func() { check(t, os.Remove(temp)); put(t, temp, "another's") }}, // last: it stays
 	} {
-		_, err := write(t, pipeline.Options{RunID: "r"}, tea(), sinks.CSV[total]{Path: path}, func(context.Context) error { step(); return nil })
+		_, err := write(t, pipeline.Options{RunID: "r"}, tea(), sinks.CSV[total]{Path: path}, func(context.Context) error { c.step(); return nil })
 		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "out.csv: its temporary file out.csv.millrace-r-1.tmp is gone") {
-			t.Errorf("%s: got %v", name, err)
+			t.Errorf("%s: got %v", c.name, err)
 		}
 		if got := content(t, path); got != "old" {
-			t.Errorf("%s: the target is %q", name, got)
+			t.Errorf("%s: the target is %q", c.name, got)
 		}
 	}
 	if got := content(t, temp); got != "another's" {
