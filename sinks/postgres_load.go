@@ -33,6 +33,7 @@ type pgLoad[T any] struct {
 	chunk   []byte
 	rows    int64 // in chunk
 	records int64 // that were encoded
+	given   int64 // records of earlier batches, where the run bears no rejects
 }
 
 // open joins the run's unit and makes the table ready.
@@ -126,7 +127,10 @@ func (l *pgLoad[T]) add(ctx context.Context, batch []T) error {
 	for i := range batch {
 		tuple, err := l.append(l.chunk, &batch[i])
 		if err != nil {
-			if err = l.in.Reject(l.refusedRecord(err, &batch[i])); err != nil {
+			// It ends the run, and so it can say which record it was.
+			reject := l.refusedRecord(err, &batch[i])
+			reject.Source += fmt.Sprintf(": record %d", l.given+int64(i)+1)
+			if err = l.in.Reject(reject); err != nil {
 				return err
 			}
 			continue
@@ -140,6 +144,7 @@ func (l *pgLoad[T]) add(ctx context.Context, batch []T) error {
 			l.chunk = l.copying.Buffer()
 		}
 	}
+	l.given += int64(len(batch))
 	l.in.Recycle(batch)
 	return nil
 }

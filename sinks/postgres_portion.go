@@ -152,9 +152,12 @@ func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
 	return nil
 }
 
+// place is what rejects and errors begin with.
+func (l *pgLoad[T]) place() string { return fmt.Sprintf("table %q", l.label) }
+
 // refusedRecord is the reject for a record that cannot be encoded.
 func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
-	reject := pipeline.Reject{Source: l.label}
+	reject := pipeline.Reject{Source: l.place()}
 	var value *pgcodec.ValueError
 	var null *nullKeyError
 	switch {
@@ -182,7 +185,7 @@ func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 // refusedRow is the reject for a row that the server refused. The detail is left out
 // of the reason where it only repeats the row, so that equal reasons count as one.
 func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
-	reject := pipeline.Reject{Source: l.label, Reason: err.Error()}
+	reject := pipeline.Reject{Source: l.place(), Reason: err.Error()}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		reject.Column, reject.Value = pgunit.Place(refused)

@@ -36,15 +36,15 @@ func TestARefusedRowFailsTheRunAndSaysWhere(t *testing.T) {
 		give  []loose
 		words []string
 	}{
-		{"a key that is there", "", []loose{{n(1), s("a"), 1}, {n(100), s("b"), 1}}, []string{`table "items"`, "record 2", "items_pkey", `Key (id)=(100) already exists`, "23505"}},
-		{"a null", "", []loose{{n(1), s("a"), 1}, {n(2), nil, 1}}, []string{`items: column "name": is null, and the table does not allow it`}},
-		{"a check", "alter table items add constraint positive check (qty > 0)", []loose{{n(1), s("a"), 0}}, []string{"record 1", `"positive"`, "23514"}},
-		{"a foreign key", "create table kinds (name text primary key); insert into kinds values ('old'); alter table items add constraint kind foreign key (name) references kinds", []loose{{n(1), s("a"), 1}}, []string{`"kind"`, `Key (name)=(a) is not present`, "23503"}},
+		{"a key that is there", "", []loose{{n(1), s("a"), 1}, {n(100), s("b"), 1}}, []string{`load: table "items": record 2: `, "items_pkey", `Key (id)=(100) already exists`, "23505"}},
+		{"a null", "", []loose{{n(1), s("a"), 1}, {n(2), nil, 1}}, []string{`load: table "items": record 2: column "name": is null, and the table does not allow it`}},
+		{"a check", "alter table items add constraint positive check (qty > 0)", []loose{{n(1), s("a"), 0}}, []string{`load: table "items": record 1: `, `"positive"`, "23514"}},
+		{"a foreign key", "create table kinds (name text primary key); insert into kinds values ('old'); alter table items add constraint kind foreign key (name) references kinds", []loose{{n(1), s("a"), 1}}, []string{`load: table "items": `, `"kind"`, `Key (name)=(a) is not present`, "23503"}},
 		{"a deferred constraint", "create table kinds (name text primary key); insert into kinds values ('old'); alter table items add constraint kind foreign key (name) references kinds deferrable initially deferred", []loose{{n(1), s("a"), 1}}, []string{`"kind"`, `Key (name)=(a) is not present`, "23503"}},
-		{"an overflow", "", []loose{{n(1), s("a"), 1 << 40}}, []string{"items", `column "qty"`, "1099511627776", "out of range"}},
-		{"a NUL", "", []loose{{n(1), s("a\x00b"), 1}}, []string{"items", `column "name"`}},
-		{"no UTF-8", "", []loose{{n(1), s("a\xff"), 1}}, []string{"items", `column "name"`}},
-		{"a trigger", "create function no() returns trigger language plpgsql as $$ begin raise exception 'not on sundays'; end $$; create trigger no before insert on items for each row execute function no()", []loose{{n(1), s("a"), 1}}, []string{`table "items"`, "not on sundays"}},
+		{"an overflow", "", []loose{{n(1), s("a"), 1 << 40}}, []string{`load: table "items": record 1: column "qty": "1099511627776" is out of range`}},
+		{"a NUL", "", []loose{{n(1), s("a\x00b"), 1}}, []string{`load: table "items": record 1: column "name": `}},
+		{"no UTF-8", "", []loose{{n(1), s("a\xff"), 1}}, []string{`load: table "items": record 1: column "name": `}},
+		{"a trigger", "create function no() returns trigger language plpgsql as $$ begin raise exception 'not on sundays'; end $$; create trigger no before insert on items for each row execute function no()", []loose{{n(1), s("a"), 1}}, []string{`load: table "items": `, "not on sundays"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			pool := itemDB(t)
@@ -65,6 +65,39 @@ func TestARefusedRowFailsTheRunAndSaysWhere(t *testing.T) {
 				t.Errorf("%d connections are kept", n)
 			}
 		})
+	}
+}
+
+func TestARefusedRecordIsCountedOverBatches(t *testing.T) {
+	type large struct {
+		ID  int64
+		Qty int64
+	}
+	for _, c := range []struct {
+		name   string
+		qty    int64
+		server bool // the server refuses it, and not the encoder
+		want   string
+	}{
+		{"by the encoder", 1 << 40, false, `load: table "items": record 1300: column "qty": "1099511627776" is out of range`},
+		{"by the server", -1, true, `load: table "items": record 1300: `},
+	} {
+		for _, mode := range []sinks.Mode{sinks.Append, sinks.Upsert} {
+			if mode == sinks.Upsert && c.server {
+				continue // the merge refuses it, which knows no records
+			}
+			t.Run(c.name+" to "+mode.String(), func(t *testing.T) {
+				pool := itemDB(t)
+				exec(t, pool, "alter table items add constraint positive check (qty >= 0), alter name drop not null")
+				all := make([]large, 1500)
+				for i := range all {
+					all[i] = large{ID: int64(i)}
+				}
+				all[1299].Qty = c.qty
+				_, err := load(t, give(all...), sinks.Postgres[large]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, pipeline.Options{})
+				contains(t, err, c.want)
+			})
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func loadWithLetters[T any](t *testing.T, source pipeline.Source[T], sink sinks.
 		}))
 	pipeline.To(letters, "letters", sinks.Postgres[letter]{Pool: sink.Pool, Table: "letters"})
 	report, err := p.Run(t.Context())
-	return report, rows(t, sink.Pool, `select concat_ws('|', "column", value, reason) from letters where stage = 'load' and source = 'items' order by 1`), err
+	return report, rows(t, sink.Pool, `select concat_ws('|', "column", value, reason) from letters where stage = 'load' and source = 'table "items"' order by 1`), err
 }
 
 func TestRowsThatTheServerRefusesBecomeRejects(t *testing.T) {
@@ -124,7 +124,7 @@ func TestAnUpsertRejectsNullKeysAndRefusedRows(t *testing.T) {
 	}
 	// Strict, the first of them ends the run.
 	_, err = load(t, give(records...), sink, pipeline.Options{})
-	contains(t, err, `items: column "id": a key of an upsert cannot be null`)
+	contains(t, err, `load: table "items": record 2: column "id": a key of an upsert cannot be null`)
 }
 
 func TestPastTheBudgetTheRunFailsAndLeavesNothing(t *testing.T) {
