@@ -8,8 +8,7 @@ type Actor struct {
 // byAPI is whom the history names where the request names nobody.
 const byAPI = "api"
 
-// name is what the request calls itself. It is not checked: who has the token may change everything in the history's
-// pipelines anyway, and tokens are shared, so that they tell no more.
+// name is what the request calls itself. It is not checked: tokens are shared, so that they tell nobody apart.
 func (a *Actor) name() string {
 	if a == nil || a.By == "" {
 		return byAPI
