@@ -57,6 +57,7 @@ func serve() error {
 	}
 	r := &Registry{}
 	r.Add(halves(pool, os.Getenv(childGate)), small(pool))
+	r.Add(childExports(pool)...)
 	s, err := New(ctx, Config{
 		Pool: pool, Registry: r, Name: os.Getenv(childName), Lease: lease, Workers: 8, Grace: 100 * time.Millisecond,
 		Logger: hclog.New(&hclog.LoggerOptions{Output: os.Stderr, Level: hclog.Warn}),
