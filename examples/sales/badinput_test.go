@@ -61,7 +61,7 @@ func TestBadTables(t *testing.T) {
 		want         []string
 	}{
 		{"a column of another type", "ALTER TABLE in_store_sales DROP CONSTRAINT in_store_sales_quantity_check, ALTER quantity TYPE text", []string{"load_in_store", "in_store_sales", `"quantity"`, "text", "int64"}},
-		{"a column of another type to read", "ALTER TABLE online_sales ALTER sale_id TYPE uuid USING md5(sale_id::text)::uuid", []string{"extract_postgres", `"sale_id"`, "uuid", "int64"}},
+		{"a column of another type to read", "ALTER TABLE online_sales DROP CONSTRAINT online_sales_quantity_check, ALTER quantity TYPE uuid USING md5(quantity::text)::uuid", []string{"extract_postgres", `"quantity"`, "uuid", "int64"}},
 		{"no such column to load", "ALTER TABLE in_store_sales RENAME store TO stores", []string{"load_in_store", "in_store_sales", `"store"`, "stores"}},
 		{"no such column to read", "ALTER TABLE online_sales RENAME product TO products", []string{"extract_postgres", `"product"`}},
 		{"a column that nothing fills", "ALTER TABLE aggregated_sales ADD since date NOT NULL DEFAULT now(); ALTER TABLE aggregated_sales ALTER since DROP DEFAULT", []string{"load", "aggregated_sales", `"since"`}},

@@ -22,7 +22,7 @@ func TestInitCreatesFillsAndRuns(t *testing.T) {
 	got := mustSucceed(t, "-database-url", url, "-init")
 	for _, want := range []string{
 		"sde_gul_etl succeeded in ",
-		"\n extract_csv                   7,105 ", "\n load_in_store       7,105 ", "\n extract_postgres              6,420 ",
+		"\n extract_csv                   7,105 ", "\n load_in_store       7,105 ", "\n lines               7,105     7,105 ", "\n extract_postgres              6,420 ",
 		"\n transform          13,525       936 ", "\n load                  936 ",
 		"\n Whisk \"Señor\"                      626  37043.03 \n", "\n Gel Pen, A5                      1,110  19851.62 \n",
 	} {
@@ -131,6 +131,7 @@ func TestJSONIsTheReportAndNothingElse(t *testing.T) {
 	if diff := cmp.Diff([]figures{
 		{"extract_csv", "source", "succeeded", 0, 7105},
 		{"load_in_store", "sink", "succeeded", 7105, 0},
+		{"lines", "transform", "succeeded", 7105, 7105},
 		{"extract_postgres", "source", "succeeded", 0, 6420},
 		{"transform", "transform", "succeeded", 13525, 936},
 		{"load", "sink", "succeeded", 936, 0},
@@ -174,7 +175,7 @@ func readReport(t *testing.T, text string) reportJSON {
 		t.Error(diff)
 	}
 	stages, _ := raw["stages"].([]any)
-	if len(stages) != 5 {
+	if len(stages) != 6 {
 		t.Fatalf("%d stages", len(stages))
 	}
 	for _, stage := range stages {

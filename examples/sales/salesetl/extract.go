@@ -7,8 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -42,18 +40,3 @@ func (f inStoreFile) Validate(ctx context.Context) error {
 	}
 	return pipeline.Permanent(fmt.Errorf("%s: there is a header and no record below it", f.Path))
 }
-
-// onlineTable is the table online_sales.
-type onlineTable struct{ sources.Postgres[Sale] }
-
-// newOnlineTable reads sales online as sales in a store called Online, so that both sides can be merged.
-func newOnlineTable(pool *pgxpool.Pool) onlineTable {
-	return onlineTable{sources.Postgres[Sale]{
-		Pool:  pool,
-		Query: "SELECT sale_id, product, quantity, unit_price, sale_date, $1::text AS store FROM online_sales",
-		Args:  []any{Online},
-	}}
-}
-
-// Describe names the table, where the source knows only that it is a query.
-func (onlineTable) Describe() string { return "Postgres table " + OnlineTable }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
+	"github.com/millrace/millrace/sources"
 	"github.com/millrace/millrace/transforms"
 )
 
@@ -30,18 +31,19 @@ func New(c Config) *pipeline.Pipeline {
 
 	inStore := pipeline.From(p, "extract_csv", newInStoreFile(c.CSV))
 	pipeline.To(inStore, "load_in_store", sinks.Postgres[Sale]{Pool: c.Pool, Table: InStoreTable, Mode: sinks.Replace})
-	online := pipeline.From(p, "extract_postgres", newOnlineTable(c.Pool))
-	totals := pipeline.Via(pipeline.Merge(inStore, online), "transform", byProduct())
+	lines := pipeline.Via(inStore, "lines", transforms.Map(toLine))
+	online := pipeline.From(p, "extract_postgres", sources.Postgres[Line]{Pool: c.Pool, Table: OnlineTable})
+	totals := pipeline.Via(pipeline.Merge(lines, online), "transform", byProduct())
 	pipeline.To(totals, "load", sinks.Postgres[Total]{Pool: c.Pool, Table: TotalsTable, Mode: sinks.Replace})
 	return p
 }
 
 // byProduct sums up quantity and revenue of each product.
-func byProduct() pipeline.Transform[Sale, Total] {
-	return transforms.GroupBy[Sale, string, Total]{
-		Key:   func(s *Sale) string { return s.Product },
+func byProduct() pipeline.Transform[Line, Total] {
+	return transforms.GroupBy[Line, string, Total]{
+		Key:   func(l *Line) string { return l.Product },
 		New:   func(product string) Total { return Total{Product: product} },
-		Fold:  (*Total).addSale,
+		Fold:  (*Total).addLine,
 		Merge: (*Total).add,
 	}
 }

@@ -119,6 +119,7 @@ func TestStagesAreThoseOfTheGraph(t *testing.T) {
 	if diff := gocmp.Diff([]string{
 		"extract_csv: source, CSV in_store_sales.csv",
 		"load_in_store: sink, Postgres in_store_sales, replace",
+		"lines: transform, ",
 		"extract_postgres: source, Postgres table online_sales",
 		"transform: transform, ",
 		"load: sink, Postgres aggregated_sales, replace",
@@ -126,7 +127,7 @@ func TestStagesAreThoseOfTheGraph(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := gocmp.Diff([]string{
-		"extract_csv to load_in_store", "extract_csv to transform", "extract_postgres to transform", "transform to load",
+		"extract_csv to load_in_store", "extract_csv to lines", "lines to transform", "extract_postgres to transform", "transform to load",
 	}, edges); diff != "" {
 		t.Error(diff)
 	}

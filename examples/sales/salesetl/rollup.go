@@ -47,10 +47,10 @@ func NewRollup(c RollupConfig) *pipeline.Pipeline {
 	p := pipeline.New(RollupName, c.Options)
 	utc := c.Day.UTC()
 	day := time.Date(utc.Year(), utc.Month(), utc.Day(), 0, 0, 0, 0, time.UTC)
-	sales := pipeline.From(p, "extract_day", onlineDay{sources.Postgres[Sale]{
+	sales := pipeline.From(p, "extract_day", onlineDay{sources.Postgres[Line]{
 		Pool:  c.Pool,
-		Query: "SELECT sale_id, product, quantity, unit_price, sale_date, $1::text AS store FROM online_sales WHERE sale_date = $2::date",
-		Args:  []any{Online, day},
+		Query: "SELECT product, quantity, unit_price FROM online_sales WHERE sale_date = $1::date",
+		Args:  []any{day},
 	}})
 	total := pipeline.Via(sales, "sum_day", sumDay(day))
 	pipeline.To(total, "load_day", sinks.Postgres[DayTotal]{
@@ -60,21 +60,21 @@ func NewRollup(c RollupConfig) *pipeline.Pipeline {
 }
 
 // onlineDay is a day of the table online_sales.
-type onlineDay struct{ sources.Postgres[Sale] }
+type onlineDay struct{ sources.Postgres[Line] }
 
 // Describe names the table, where the source knows only that it is a query.
 func (onlineDay) Describe() string { return "Postgres table " + OnlineTable + ", one day" }
 
 // sumDay puts out one total, also for a day without sales, so that running a day again replaces what was there.
-func sumDay(day time.Time) pipeline.Transform[Sale, DayTotal] {
-	return pipeline.TransformFunc[Sale, DayTotal](func(_ context.Context, in *pipeline.Reader[Sale], out *pipeline.Writer[DayTotal]) error {
+func sumDay(day time.Time) pipeline.Transform[Line, DayTotal] {
+	return pipeline.TransformFunc[Line, DayTotal](func(_ context.Context, in *pipeline.Reader[Line], out *pipeline.Writer[DayTotal]) error {
 		total := DayTotal{Day: pgtype.Date{Time: day, Valid: true}}
-		for sale, err := range in.All() {
+		for line, err := range in.All() {
 			if err != nil {
 				return err
 			}
 			sum := Total{TotalQuantity: total.TotalQuantity, TotalRevenue: total.TotalRevenue}
-			if err := sum.addSale(&sale); err != nil {
+			if err := sum.addLine(&line); err != nil {
 				return err
 			}
 			total.Sales++

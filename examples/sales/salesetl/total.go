@@ -11,19 +11,19 @@ import (
 // cents is the scale of all amounts of money.
 const cents = 2
 
-// addSale adds a sale of t's product. All sums are exact: what cannot be added exactly is set aside, and t is unchanged.
-func (t *Total) addSale(s *Sale) error {
-	price := s.UnitPrice
+// addLine adds a line of t's product. All sums are exact: what cannot be added exactly is set aside, and t is unchanged.
+func (t *Total) addLine(l *Line) error {
+	price := l.UnitPrice
 	if price.Scale() > cents && price.MinScale() > cents {
 		return transforms.Reject("unit_price", price.String(), "has a fraction of a cent")
 	}
-	quantity, err := addInt64(t.TotalQuantity, s.Quantity)
+	quantity, err := addInt64(t.TotalQuantity, l.Quantity)
 	if err != nil {
-		return transforms.Reject("quantity", fmt.Sprint(s.Quantity), fmt.Sprintf("makes the total of %q too large", t.Product))
+		return transforms.Reject("quantity", fmt.Sprint(l.Quantity), fmt.Sprintf("makes the total of %q too large", t.Product))
 	}
-	pieces, err := decimal.New(s.Quantity, 0)
+	pieces, err := decimal.New(l.Quantity, 0)
 	if err != nil {
-		return transforms.Reject("quantity", fmt.Sprint(s.Quantity), err.Error())
+		return transforms.Reject("quantity", fmt.Sprint(l.Quantity), err.Error())
 	}
 	// Exact means that an amount whose cents would be rounded away is an error.
 	revenue, err := t.TotalRevenue.AddMulExact(pieces, price.Trim(cents), cents)

@@ -12,8 +12,8 @@ import (
 	"github.com/millrace/millrace/pipeline/pipelinetest"
 )
 
-func sale(product string, quantity int64, price string) Sale {
-	return Sale{Product: product, Quantity: quantity, UnitPrice: decimal.MustParse(price)}
+func sold(product string, quantity int64, price string) Line {
+	return Line{Product: product, Quantity: quantity, UnitPrice: decimal.MustParse(price)}
 }
 
 func total(product string, quantity int64, revenue string) Total {
@@ -21,8 +21,8 @@ func total(product string, quantity int64, revenue string) Total {
 }
 
 func TestTotalsAreExactAndInFirstSeenOrder(t *testing.T) {
-	got := pipelinetest.Transform(t, byProduct(), []Sale{
-		sale("tea", 3, "0.10"), sale("coffee", 1, "9999999999.99"), sale("tea", 1, "0.2"), sale("tea", 2, "1.500"), sale("coffee", 1, "0.01"),
+	got := pipelinetest.Transform(t, byProduct(), []Line{
+		sold("tea", 3, "0.10"), sold("coffee", 1, "9999999999.99"), sold("tea", 1, "0.2"), sold("tea", 2, "1.500"), sold("coffee", 1, "0.01"),
 	})
 	want := []Total{total("tea", 6, "3.50"), total("coffee", 2, "10000000000.00")}
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
@@ -31,7 +31,7 @@ func TestTotalsAreExactAndInFirstSeenOrder(t *testing.T) {
 }
 
 func TestTransformKeepsTheRules(t *testing.T) {
-	in := []Sale{sale("a", 1, "1.10"), sale("b", 2, "2.20"), sale("a", 3, "3.30"), sale("c", 4, "4.40"), sale("b", 5, "5.50")}
+	in := []Line{sold("a", 1, "1.10"), sold("b", 2, "2.20"), sold("a", 3, "3.30"), sold("c", 4, "4.40"), sold("b", 5, "5.50")}
 	pipelinetest.CheckTransform(t, byProduct(), in)
 	pipelinetest.CheckTransform(t, byProduct(), in, pipelinetest.Unordered(), pipelinetest.WithStage(pipeline.Parallel(3)))
 }
@@ -39,15 +39,15 @@ func TestTransformKeepsTheRules(t *testing.T) {
 func TestWhatCannotBeAddedExactlyIsSetAside(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		bad    Sale
+		bad    Line
 		reject string
 	}{
-		{"a fraction of a cent", sale("x", 1, "1.005"), `column "unit_price": "1.005" has a fraction of a cent`},
-		{"too many pieces", sale("x", math.MaxInt64, "0.00"), `column "quantity": "9223372036854775807" makes the total of "x" too large`},
-		{"too much money", sale("x", 1_000_000_000, "9999999999.99"), `column "unit_price": "9999999999.99" makes the revenue of "x" too large`},
+		{"a fraction of a cent", sold("x", 1, "1.005"), `column "unit_price": "1.005" has a fraction of a cent`},
+		{"too many pieces", sold("x", math.MaxInt64, "0.00"), `column "quantity": "9223372036854775807" makes the total of "x" too large`},
+		{"too much money", sold("x", 1_000_000_000, "9999999999.99"), `column "unit_price": "9999999999.99" makes the revenue of "x" too large`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := pipelinetest.RunTransform(t.Context(), byProduct(), []Sale{sale("x", 1, "2.50"), tt.bad, sale("x", 2, "2.50")})
+			got := pipelinetest.RunTransform(t.Context(), byProduct(), []Line{sold("x", 1, "2.50"), tt.bad, sold("x", 2, "2.50")})
 			if got.Err != nil {
 				t.Fatal(got.Err)
 			}
