@@ -1,7 +1,6 @@
 package runs
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -30,6 +29,9 @@ func FuzzPageToken(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(token, filter.Pipeline, len(filter.States) > 0, int64(1_760_000_000_123_456), uint64(7), uint16(30), byte(1))
+	}
+	if token, err := s.sealToken(f.Context(), aPlace, Filter{}); err == nil {
+		f.Add(token+"\n", "", false, int64(0), uint64(0), uint16(0), byte(0))
 	}
 	f.Add("", "items", false, int64(-1), uint64(0), uint16(0), byte(0x80))
 	f.Add("AAAAAAAAAAAAAAAAAAAAAHt9", "items", false, int64(0), uint64(1), uint16(3), byte(' '))
@@ -68,29 +70,16 @@ func FuzzPageToken(f *testing.F) {
 	})
 }
 
-// refusedUnless wants a token to be refused unless it holds the very bytes of the one for that place.
+// refusedUnless wants a token to be refused unless it is the one for that place.
 func refusedUnless(t *testing.T, s *Service, token string, f Filter, p place) {
 	t.Helper()
 	sealed, err := s.sealToken(t.Context(), p, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same := bytes.Equal(bytesOf(token), bytesOf(sealed)) // the last character of a token may have bits that count for nothing
-	if _, err := s.openToken(t.Context(), token, f); err == nil {
-		if !same {
-			t.Errorf("%q was taken for %q", token, sealed)
-		}
-		return
+	if token != sealed {
+		refused(t, s, token, f)
 	}
-	refused(t, s, token, f)
-}
-
-func bytesOf(token string) []byte {
-	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
-		return nil
-	}
-	return raw
 }
 
 // refused wants a token to be the client's mistake, also for List, which then asks no database.
@@ -230,7 +219,7 @@ func checkRefusal(t *testing.T, d *definition, given map[string]string, err erro
 	}
 	name, ok := strings.CutPrefix(wrong.Field, "params.")
 	value, was := given[name]
-	if !ok || !strings.Contains(wrong.Message, shown(name)) {
+	if !ok || !strings.Contains(wrong.Message, strconv.Quote(name)) {
 		t.Errorf("%q: %q does not say which param it is about: %q", given, wrong.Message, wrong.Field)
 	}
 	for _, p := range d.Params {
@@ -244,7 +233,10 @@ func checkRefusal(t *testing.T, d *definition, given map[string]string, err erro
 		}
 		return
 	}
-	if !was {
-		t.Errorf("%q: %q is about a param that nobody has", given, wrong.Message)
+	for unknown := range given {
+		if cut(unknown) == name {
+			return
+		}
 	}
+	t.Errorf("%q: %q is about a param that nobody has", given, wrong.Message)
 }

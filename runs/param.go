@@ -120,11 +120,14 @@ func (p Param) canonical(value string) (string, error) {
 }
 
 // shown quotes a value for an error, cut if it is long.
-func shown(s string) string {
+func shown(s string) string { return strconv.Quote(cut(s)) }
+
+// cut bounds what came from outside.
+func cut(s string) string {
 	if len(s) > 60 {
 		s = strings.ToValidUTF8(s[:60], "") + "…"
 	}
-	return strconv.Quote(s)
+	return s
 }
 
 // values checks what a trigger gives and adds the defaults.
@@ -138,7 +141,7 @@ func (d *Definition) values(given map[string]string) (Values, error) {
 	for name, value := range given {
 		p, ok := known[name]
 		if !ok {
-			return nil, invalid("params."+name, "pipeline %q has no param %s; it has %s", d.Name, shown(name), d.paramNames())
+			return nil, invalid("params."+cut(name), "pipeline %q has no param %s; it has %s", d.Name, shown(name), d.paramNames())
 		}
 		canonical, err := p.canonical(value)
 		if err != nil {
