@@ -16,7 +16,11 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx)
+	work := run
+	if os.Getenv(childURL) != "" {
+		work = child
+	}
+	err := work(ctx)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -68,11 +72,12 @@ func run(ctx context.Context) error {
 		func() (comparison, error) { return w.csvToSums(), nil },
 		func() (comparison, error) { return w.csvToTable(), nil },
 		func() (comparison, error) { return w.tableToCSV(), w.fillStored(ctx) },
-		func() (comparison, error) { return w.tableToStructs(), w.fillStored(ctx) },
+		func() (comparison, error) { return w.tableToStructs(1), w.fillStored(ctx) },
+		func() (comparison, error) { return w.tableToStructs(4), w.fillStored(ctx) },
 		func() (comparison, error) { return w.salesJob(ctx) },
 		func() (c comparison, err error) { c, served, err = w.web(ctx); return c, err },
 	}
-	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "sales", "web"}
+	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "table to structs in lanes", "sales", "web"}
 	var result []row
 	for i, make := range comparisons {
 		if !wanted.MatchString(names[i]) {
@@ -82,18 +87,24 @@ func run(ctx context.Context) error {
 		if err == nil {
 			c.sides = slices.DeleteFunc(c.sides, func(s side) bool { return unwanted.MatchString(s.name) })
 		}
-		var rows []row
+		var more []row
 		if err == nil {
-			rows, err = compare(ctx, c, *rounds, os.Stderr)
+			more, err = compare(ctx, c, *rounds, os.Stderr)
 		}
 		if err != nil {
-			show(os.Stdout, result) // what there is
+			show(os.Stdout, result, *rows) // what there is
 			return err
 		}
-		result = append(result, rows...)
+		result = append(result, more...)
+		memory = nil // what one comparison keeps must not cost the next one's garbage collector
 	}
 	fmt.Printf("%d rows, %d rounds, %s, %d processors, %s, %s\n\n", *rows, *rounds, time.Now().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), server.How())
-	show(os.Stdout, result)
+	show(os.Stdout, result, *rows)
+	if wanted.MatchString("memory") {
+		if err := w.peaks(ctx); err != nil {
+			return err
+		}
+	}
 	for _, r := range result {
 		if served == nil || r.peer != flaskKeeps {
 			continue

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -49,12 +50,14 @@ type row struct {
 	ours, theirs     time.Duration // medians
 	ratio, low, high float64       // theirs by ours: median, least, greatest
 	goal             float64
+	mallocs          uint64 // of our last round; 0 where we are another process
 }
 
 // compare measures a comparison.
 func compare(ctx context.Context, c comparison, rounds int, log io.Writer) ([]row, error) {
 	times := make([][]time.Duration, len(c.sides))
 	skipped := make([]bool, len(c.sides))
+	var mallocs uint64
 	for round := range rounds + 1 { // the first one warms up
 		want := ""
 		for i, s := range c.sides {
@@ -66,7 +69,10 @@ func compare(ctx context.Context, c comparison, rounds int, log io.Writer) ([]ro
 					return nil, fmt.Errorf("%s: making ready: %w", c.name, err)
 				}
 			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
 			took, got, err := s.time(ctx)
+			runtime.ReadMemStats(&after)
 			var m *missing
 			if errors.As(err, &m) {
 				fmt.Fprintf(log, "%s: passed over %s: %v\n", c.name, s.name, err)
@@ -78,6 +84,9 @@ func compare(ctx context.Context, c comparison, rounds int, log io.Writer) ([]ro
 			}
 			if i == 0 {
 				want = got
+				if s.measure == nil {
+					mallocs = after.Mallocs - before.Mallocs
+				}
 			} else if got != want {
 				return nil, fmt.Errorf("%s: %s produced %s, Millrace %s", c.name, s.name, got, want)
 			}
@@ -92,7 +101,7 @@ func compare(ctx context.Context, c comparison, rounds int, log io.Writer) ([]ro
 		if skipped[i+1] {
 			continue
 		}
-		r := row{work: c.name, peer: s.name, ours: median(times[0]), theirs: median(times[i+1]), goal: s.goal}
+		r := row{work: c.name, peer: s.name, ours: median(times[0]), theirs: median(times[i+1]), goal: s.goal, mallocs: mallocs}
 		var ratios []float64
 		for k, theirs := range times[i+1] {
 			ratios = append(ratios, theirs.Seconds()/times[0][k].Seconds())
@@ -112,14 +121,16 @@ func median[T ~int64 | ~float64](values []T) T {
 	return (sorted[n/2-1] + sorted[n/2]) / 2
 }
 
-func show(w io.Writer, rows []row) {
+// show prints the table; records is how many each round of ours had, by which allocations are told.
+func show(w io.Writer, rows []row, records int) {
 	t := table.NewWriter()
 	t.SetOutputMirror(w)
-	t.AppendHeader(table.Row{"work", "against", "Millrace", "peer", "ratio", "spread", "goal"})
+	t.AppendHeader(table.Row{"work", "against", "Millrace", "peer", "ratio", "spread", "goal", "our allocations a row"})
 	for _, r := range rows {
 		t.AppendRow(table.Row{
 			r.work, r.peer, round(r.ours), round(r.theirs),
 			fmt.Sprintf("%.2f", r.ratio), fmt.Sprintf("%.2f-%.2f", r.low, r.high), fmt.Sprintf("%.2f", r.goal),
+			fmt.Sprintf("%.4f", float64(r.mallocs)/float64(records)),
 		})
 	}
 	t.RenderMarkdown()

@@ -124,6 +124,7 @@ func (w *workshop) binaryFile(ctx context.Context) (string, error) {
 	return path, nil
 }
 
+// memory holds the rows for the sides that begin with rows in memory.
 var memory []sale
 
 func (w *workshop) inMemory(ctx context.Context) ([]sale, error) {
@@ -175,13 +176,17 @@ func (w *workshop) tableToCSV() comparison {
 	}}
 }
 
-// tableToStructs reads the table.
-func (w *workshop) tableToStructs() comparison {
-	return comparison{name: "a table to structs", sides: []side{
+// tableToStructs reads the table in so many lanes; one keeps the order.
+func (w *workshop) tableToStructs(lanes int) comparison {
+	name := "a table to structs, in order"
+	if lanes > 1 {
+		name = fmt.Sprintf("a table to structs, %d lanes", lanes)
+	}
+	return comparison{name: name, sides: []side{
 		{name: "Millrace", run: func(ctx context.Context) (string, error) {
 			var s sums
 			p := pipeline.New("read", pipeline.Options{})
-			rows := pipeline.From(p, "read", sources.Postgres[sale]{Pool: w.pool, Table: "stored"})
+			rows := pipeline.From(p, "read", sources.Postgres[sale]{Pool: w.pool, Table: "stored"}, pipeline.Parallel(lanes))
 			pipeline.To(rows, "sum", pipeline.SinkFunc[sale](func(_ context.Context, in *pipeline.Reader[sale]) error {
 				for batch, err := range in.Batches() {
 					if err != nil {
