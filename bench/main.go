@@ -71,13 +71,14 @@ func run(ctx context.Context) error {
 		func() (comparison, error) { return w.csvToStructs(), nil },
 		func() (comparison, error) { return w.csvToSums(), nil },
 		func() (comparison, error) { return w.csvToTable(), nil },
-		func() (comparison, error) { return w.tableToCSV(), w.fillStored(ctx) },
+		func() (comparison, error) { return w.tableToCSV(1), w.fillStored(ctx) },
+		func() (comparison, error) { return w.tableToCSV(4), w.fillStored(ctx) },
 		func() (comparison, error) { return w.tableToStructs(1), w.fillStored(ctx) },
 		func() (comparison, error) { return w.tableToStructs(4), w.fillStored(ctx) },
 		func() (comparison, error) { return w.salesJob(ctx) },
 		func() (c comparison, err error) { c, served, err = w.web(ctx); return c, err },
 	}
-	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to structs", "table to structs in lanes", "sales", "web"}
+	names := []string{"csv to structs", "csv to sums", "csv to table", "table to csv", "table to csv in lanes", "table to structs", "table to structs in lanes", "sales", "web"}
 	var result []row
 	for i, make := range comparisons {
 		if !wanted.MatchString(names[i]) {

@@ -152,8 +152,15 @@ func (w *workshop) fillStored(ctx context.Context) error {
 	return err
 }
 
-// tableToCSV writes the table to a file.
-func (w *workshop) tableToCSV() comparison {
+func inLanes(n int) string {
+	if n == 1 {
+		return ", in order"
+	}
+	return fmt.Sprintf(", %d lanes", n)
+}
+
+// tableToCSV writes the table to a file, read in so many lanes; one keeps the order.
+func (w *workshop) tableToCSV(lanes int) comparison {
 	target := filepath.Join(w.dir, "out.csv")
 	size := func(err error) (string, error) {
 		if err != nil {
@@ -162,10 +169,10 @@ func (w *workshop) tableToCSV() comparison {
 		data, err := os.ReadFile(target)
 		return fmt.Sprintf("%d lines", strings.Count(string(data), "\n")), err
 	}
-	return comparison{name: "a table to CSV", sides: []side{
+	return comparison{name: "a table to CSV" + inLanes(lanes), sides: []side{
 		{name: "Millrace", run: func(ctx context.Context) (string, error) {
 			p := pipeline.New("dump", pipeline.Options{})
-			rows := pipeline.From(p, "read", sources.Postgres[sale]{Pool: w.pool, Table: "stored"})
+			rows := pipeline.From(p, "read", sources.Postgres[sale]{Pool: w.pool, Table: "stored"}, pipeline.Parallel(lanes))
 			pipeline.To(rows, "write", sinks.CSV[sale]{Path: target, Layout: time.DateOnly})
 			_, err := p.Run(ctx)
 			return size(err)
@@ -178,11 +185,7 @@ func (w *workshop) tableToCSV() comparison {
 
 // tableToStructs reads the table in so many lanes; one keeps the order.
 func (w *workshop) tableToStructs(lanes int) comparison {
-	name := "a table to structs, in order"
-	if lanes > 1 {
-		name = fmt.Sprintf("a table to structs, %d lanes", lanes)
-	}
-	return comparison{name: name, sides: []side{
+	return comparison{name: "a table to structs" + inLanes(lanes), sides: []side{
 		{name: "Millrace", run: func(ctx context.Context) (string, error) {
 			var s sums
 			p := pipeline.New("read", pipeline.Options{})

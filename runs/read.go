@@ -59,6 +59,9 @@ func (r *row) targets() (targets []any, finish func() error) {
 			if err != nil {
 				return err
 			}
+			if r.Reason != "" { // how it came to wait once more
+				reason = r.Reason + "; " + reason
+			}
 			r.Reason = reason
 		} else if r.State == Queued && r.Reason == "" {
 			r.Reason = "waits for a free worker"
