@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
-	"path"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,22 +16,14 @@ import (
 	"github.com/millrace/millrace/internal/pgunit"
 )
 
-// The migrations of the history: file n (from 1) brings it to version n. They only ever
-// add, so that an older replica goes on working while the newer ones come up.
-//
 //go:embed migrations/*.sql
-var migrations embed.FS
+var historyFiles embed.FS
 
-func migrationFiles() []string {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	return names // sorted
-}
+// The migrations only ever add, so that an older replica goes on working while the newer ones come up.
+var historyMigrations = pgunit.Migrations{Files: historyFiles, Versions: "runs_versions", What: "the history of runs"}
 
 // SchemaVersion is the version of the history that this program reads and writes.
-func SchemaVersion() int { return len(migrationFiles()) }
+func SchemaVersion() int { return historyMigrations.Latest() }
 
 // Migrate makes the schema, or brings it up to date: the history, River's tables, and the
 // ledger. Any number of processes may call it at once. A schema that is newer than this program
@@ -66,8 +55,11 @@ func (s *Service) migrate(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	if err := s.migrateHistory(ctx, conn, version); err != nil {
-		return err
+	if version < SchemaVersion() {
+		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { return historyMigrations.Apply(ctx, tx, s.config.Schema) })
+		if err != nil {
+			return err
+		}
 	}
 	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("the tables of River: %w", err)
@@ -111,47 +103,6 @@ func (s *Service) version(ctx context.Context, conn queryer, table string) (vers
 	}
 	err = conn.QueryRow(ctx, "select coalesce(max(version), 0) from "+name).Scan(&version)
 	return version, err
-}
-
-func (s *Service) migrateHistory(ctx context.Context, conn *pgx.Conn, version int) error {
-	if version == SchemaVersion() {
-		return nil
-	}
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		schema := pgx.Identifier{s.config.Schema}.Sanitize()
-		var there bool
-		// "if not exists" would need the privilege also when it exists.
-		if err := tx.QueryRow(ctx, "select exists (select from pg_catalog.pg_namespace where nspname = $1)", s.config.Schema).Scan(&there); err != nil {
-			return err
-		}
-		if !there {
-			if _, err := tx.Exec(ctx, "create schema "+schema); err != nil {
-				return err
-			}
-		}
-		if _, err := tx.Exec(ctx, "select set_config('search_path', $1, true)", schema); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, "create table if not exists runs_versions (version integer primary key, name text not null, applied_at timestamptz not null default now())"); err != nil {
-			return err
-		}
-		for i, name := range migrationFiles() {
-			if i < version {
-				continue
-			}
-			sql, err := migrations.ReadFile(name)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.Exec(ctx, string(sql)); err != nil {
-				return fmt.Errorf("migration %s: %w", path.Base(name), err)
-			}
-			if _, err := tx.Exec(ctx, "insert into runs_versions (version, name) values ($1, $2)", i+1, strings.TrimSuffix(path.Base(name), ".sql")); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }
 
 // errNotMigrated is for a schema that is missing or older than this program.

@@ -6,37 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
-	"path"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/pipeline"
 )
 
-// The migrations of the ledger: file n (from 1) brings it to version n. They only
-// ever add.
-//
-// Not done by a library: goose works through database/sql, tern brings a template
-// engine and keeps its version in the public schema, and either would need the
-// advisory lock, the search path and the errors about GRANTs that are most of this
-// file.
-//
 //go:embed migrations/*.sql
-var migrations embed.FS
+var ledgerFiles embed.FS
 
-func migrationFiles() []string {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		panic(err) // the pattern is a constant
-	}
-	return names // sorted
-}
+var ledgerMigrations = Migrations{Files: ledgerFiles, Versions: "ledger_versions", What: "the ledger"}
 
 // LedgerVersion is the version that this code reads and writes.
-func LedgerVersion() int { return len(migrationFiles()) }
+func LedgerVersion() int { return ledgerMigrations.Latest() }
 
 // ledgerTables are those that a run reads and writes.
 var ledgerTables = []string{"attempts", "commits", "cursors"}
@@ -63,8 +45,8 @@ func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
 	if ready, err := l.ready(ctx, conn); err != nil || ready {
 		return err
 	}
-	if err := l.migrate(ctx, tx); err != nil {
-		return l.missingGrant(conn.Config(), err)
+	if err := ledgerMigrations.Apply(ctx, tx, l.schema()); err != nil {
+		return err
 	}
 	return tx.Commit(ctx)
 }
@@ -116,64 +98,6 @@ select c.relname
 		return false, l.useGrant(ctx, conn)
 	}
 	return true, nil
-}
-
-// migrate runs what is missing. Called with the lock held.
-func (l Ledger) migrate(ctx context.Context, tx pgx.Tx) error {
-	var may bool
-	err := tx.QueryRow(ctx, "select has_schema_privilege(oid, 'create') and has_schema_privilege(oid, 'usage') from pg_catalog.pg_namespace where nspname = $1", l.schema()).Scan(&may)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows): // "if not exists" would need the privilege also when it exists
-		if _, err := tx.Exec(ctx, "create schema "+pgx.Identifier{l.schema()}.Sanitize()); err != nil {
-			return err
-		}
-	case err != nil:
-		return err
-	case !may: // the search path would pass it over without a word
-		return errNoSchema
-	}
-	if _, err := tx.Exec(ctx, "select set_config('search_path', $1, true)", pgx.Identifier{l.schema()}.Sanitize()); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "create table if not exists ledger_versions (version integer primary key, name text not null, applied_at timestamptz not null default now())"); err != nil {
-		return err
-	}
-	var version int
-	if err := tx.QueryRow(ctx, "select coalesce(max(version), 0) from ledger_versions").Scan(&version); err != nil {
-		return err
-	}
-	for i, name := range migrationFiles() {
-		if i < version {
-			continue
-		}
-		sql, err := migrations.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, string(sql)); err != nil {
-			return fmt.Errorf("ledger migration %s: %w", path.Base(name), err)
-		}
-		if _, err := tx.Exec(ctx, "insert into ledger_versions (version, name) values ($1, $2)", i+1, strings.TrimSuffix(path.Base(name), ".sql")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-var errNoSchema = errors.New("the schema may not be used")
-
-// missingGrant says what the role lacks, when that is why the ledger could not be made.
-func (l Ledger) missingGrant(config *pgx.ConnConfig, err error) error {
-	role := pgx.Identifier{config.User}.Sanitize()
-	where := fmt.Sprintf("the ledger cannot be made in schema %q of database %q", l.schema(), config.Database)
-	var refused *pgconn.PgError
-	switch {
-	case errors.Is(err, errNoSchema):
-		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT USAGE, CREATE ON SCHEMA %s TO %s", where, pgx.Identifier{l.schema()}.Sanitize(), role))
-	case errors.As(err, &refused) && refused.Code == "42501":
-		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT CREATE ON DATABASE %s TO %s: %w", where, pgx.Identifier{config.Database}.Sanitize(), role, &ServerError{Err: refused}))
-	}
-	return err
 }
 
 // useGrant says what the role lacks to use a ledger that is there.
