@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -66,5 +69,40 @@ func TestARunThatFailsIsTriedAgain(t *testing.T) {
 	}
 	if n := count(t, pool, r.ID); n != 5 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+// A pool for PgBouncer, say, has another mode than pgx's default.
+func TestEveryQueryExecModeWorksRuns(t *testing.T) {
+	shared := database(t)
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		t.Run(mode.String(), func(t *testing.T) {
+			config := shared.Config()
+			config.ConnConfig.DefaultQueryExecMode = mode
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(pool.Close)
+			s := start(t, Config{Pool: pool}, writes("items", pool, 10, nil))
+			r := awaitState(t, s, trigger(t, s, "items").ID, Succeeded, Failed)
+			if r.State != Succeeded || count(t, pool, r.ID) != 10 {
+				t.Errorf("the record is %+v", r)
+			}
+			day := time.Date(2025, 3, 14, 0, 0, 0, 0, time.UTC)
+			b, err := s.Backfill(t.Context(), "items", Backfill{From: day, To: day.AddDate(0, 0, 2), Parallel: 2})
+			if err != nil || len(b.Runs) != 3 {
+				t.Fatalf("%d runs, %v", len(b.Runs), err)
+			}
+			for _, r := range b.Runs {
+				if r = awaitState(t, s, r.ID, Succeeded, Failed); r.State != Succeeded {
+					t.Errorf("the record is %+v", r)
+				}
+			}
+			await(t, "the lines of the log", func() bool {
+				lines, err := s.Logs(t.Context(), r.ID, LogFilter{})
+				return err == nil && len(lines.Items) > 0
+			})
+		})
 	}
 }
