@@ -109,21 +109,6 @@ func benchmarkEncoder[T any](b *testing.B, cols []Column, records []T) {
 	perRow(b, size)
 }
 
-// rawRows splits tuples into the values of each row.
-func rawRows(tb testing.TB, columns int, stream []byte) [][][]byte {
-	tb.Helper()
-	p := NewCopyParser(columns)
-	var rows [][][]byte
-	piece := AppendTrailer(append(AppendHeader(nil), stream...))
-	if err := p.Feed(piece, func(v [][]byte) error {
-		rows = append(rows, append([][]byte(nil), v...))
-		return nil
-	}); err != nil {
-		tb.Fatal(err)
-	}
-	return rows
-}
-
 func BenchmarkDecode(b *testing.B) {
 	records := sales(1000)
 	stream := tuples(b, saleColumns, records)
@@ -135,31 +120,6 @@ func BenchmarkDecode(b *testing.B) {
 			Product  string
 			Quantity int64
 		}](b, saleColumns, rows, size)
-	})
-	b.Run("copy", func(b *testing.B) {
-		// From the stream, a message a row as the server sends it.
-		d, err := NewDecoder[sale](saleColumns, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		c := NewCopyDecoder(d)
-		batch := make([]sale, 512)
-		if _, _, err := c.Decode(AppendHeader(nil), batch); err != nil {
-			b.Fatal(err)
-		}
-		var messages [][]byte
-		for i := range records {
-			messages = append(messages, tuples(b, saleColumns, records[i:i+1]))
-		}
-		b.ReportAllocs()
-		b.ResetTimer()
-		for i := range b.N {
-			at := i % len(batch)
-			if _, _, err := c.Decode(messages[i%len(messages)], batch[at:]); err != nil {
-				b.Fatal(err)
-			}
-		}
-		perRow(b, size)
 	})
 	b.Run("pgx", func(b *testing.B) {
 		// What pgx's rows.Scan does: plans made once, then a scan a value.

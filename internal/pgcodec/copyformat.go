@@ -1,7 +1,5 @@
 package pgcodec
 
-import "errors"
-
 // The binary COPY format
 // (https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.4):
 //
@@ -9,11 +7,6 @@ import "errors"
 //	tuple    number of values (2 bytes), each value: length (4 bytes, -1 is null), bytes
 //	trailer  -1 (2 bytes)
 const copySignature = "PGCOPY\n\xff\r\n\x00"
-
-// copyHeaderSize is the size in bytes of the header without extension.
-const copyHeaderSize = len(copySignature) + 8
-
-var errTorn = errors.New("a value is torn")
 
 // AppendHeader appends what a binary COPY begins with.
 func AppendHeader(dst []byte) []byte {

@@ -2,6 +2,7 @@ package pgcodec
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"reflect"
 	"unsafe"
@@ -77,6 +78,8 @@ func readArrayHeader(src []byte, w *wireType) (n int, rest []byte, err error) {
 	}
 	return n, src[20:], nil
 }
+
+var errTorn = errors.New("a value is torn")
 
 // cutValue takes a value with its length off b: nil for null, never nil otherwise.
 func cutValue(b []byte) (value, rest []byte, err error) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"unsafe"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -59,16 +58,11 @@ func NewDecoder[T any](cols []Column, m *pgtype.Map) (*Decoder[T], error) {
 	}
 	c := newCompiler(m)
 	c.arena = &arena{size: arenaBlock}
-	// The plans keep the order of the columns, in which a COPY stream is read.
-	order := make([]int, 0, len(fields))
-	for i := range fields {
-		if index[i] >= 0 {
-			order = append(order, i)
+	for i, f := range fields {
+		if index[i] < 0 {
+			continue // among the problems
 		}
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return index[a] - index[b] })
-	for _, i := range order {
-		f, col := fields[i], cols[index[i]]
+		col := cols[index[i]]
 		w := newWireType(col, c.m)
 		value, ok := c.decoder(f.Type, w)
 		if !ok {
@@ -102,9 +96,8 @@ var pgtypeNames = map[kind]string{
 }
 
 // Decode converts a row into dst. raw holds a value a column, in the order that
-// the Decoder was made for, nil for null: what pgx's rows.RawValues and
-// [CopyParser.Feed] give. raw is not kept. On an error, a [*ValueError] if it is
-// a value's, dst is partly written.
+// the Decoder was made for, nil for null: what pgx's rows.RawValues gives. raw is
+// not kept. On an error, a [*ValueError] if it is a value's, dst is partly written.
 //
 // Where T is a pointer, *dst is set to a new struct; otherwise only the mapped
 // fields are written.
@@ -119,25 +112,18 @@ func (d *Decoder[T]) Decode(raw [][]byte, dst *T) error {
 		base = record
 	}
 	for i := range d.plans {
-		if err := d.value(i, raw[d.plans[i].index], base); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// value decodes src, nil for null, into the field of plan i.
-func (d *Decoder[T]) value(i int, src []byte, base unsafe.Pointer) error {
-	p := &d.plans[i]
-	if src == nil && !p.null {
-		return d.names[i].nullError()
-	}
-	// The offset is the field's own, from reflect.
-	if err := p.decode(src, unsafe.Add(base, p.offset)); err != nil {
-		if src == nil {
+		p := &d.plans[i]
+		src := raw[p.index]
+		if src == nil && !p.null {
 			return d.names[i].nullError()
 		}
-		return asValueError(err, d.names[i].column, d.names[i].field)
+		// The offset is the field's own, from reflect.
+		if err := p.decode(src, unsafe.Add(base, p.offset)); err != nil {
+			if src == nil {
+				return d.names[i].nullError()
+			}
+			return asValueError(err, d.names[i].column, d.names[i].field)
+		}
 	}
 	return nil
 }

@@ -7,8 +7,7 @@
 //
 //	               NewDecoder[T](columns)
 //	                         │
-//	*T ◄── Decoder.Decode ───┤◄── raw values of a row: pgx's rows in binary, CopyParser
-//	[]T ◄─ CopyDecoder ──────┴◄── COPY (...) TO STDOUT (FORMAT binary), in pieces of any size
+//	*T ◄── Decoder.Decode ───┴◄── raw values of a row: pgx's rows in binary
 //
 // The package runs no query, and knows nothing of connections, transactions or
 // pipelines: the caller describes columns ([Column]), moves the bytes, and gets

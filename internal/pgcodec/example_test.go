@@ -22,7 +22,7 @@ var columns = []pgcodec.Column{
 	{Name: "note", OID: pgtype.TextOID},
 }
 
-func Example() {
+func ExampleEncoder() {
 	encoder, err := pgcodec.NewEncoder[Line](columns, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -35,25 +35,43 @@ func Example() {
 		}
 	}
 	stream = pgcodec.AppendTrailer(stream)
+	// The columns of the COPY statement, which takes the stream.
+	for _, column := range encoder.Columns() {
+		fmt.Println(column.Name)
+	}
+	fmt.Println(len(stream), "bytes")
+	// Output:
+	// column "quantity": 3000000000 is out of range for integer
+	// product
+	// quantity
+	// note
+	// 66 bytes
+}
 
-	// The same bytes are what COPY TO sends for these columns.
-	decoder, err := pgcodec.NewDecoder[Line](encoder.Columns(), nil)
+func ExampleDecoder() {
+	decoder, err := pgcodec.NewDecoder[Line](columns, nil)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	copied := pgcodec.NewCopyDecoder(decoder)
-	batch := make([]Line, 10)
-	rows, _, err := copied.Decode(stream, batch)
-	for _, line := range batch[:rows] {
-		fmt.Println(line.Product, line.Quantity, line.Note == nil)
+	// Rows as pgx's rows.RawValues gives them: id, product, quantity, note.
+	rows := [][][]byte{
+		{{0, 0, 0, 0, 0, 0, 0, 1}, []byte("mill"), {0, 0, 0, 3}, nil},
+		{{0, 0, 0, 0, 0, 0, 0, 2}, nil, {0, 0, 0, 7}, nil},
+		{{0, 0, 0, 0, 0, 0, 0, 3}, []byte("wheel"), {0, 0, 1, 0}, []byte("spare")},
 	}
-	fmt.Println(err, copied.End())
+	for _, raw := range rows {
+		var line Line
+		if err := decoder.Decode(raw, &line); err != nil {
+			fmt.Println(err) // the next row can be read
+			continue
+		}
+		fmt.Println(line.Product, line.Quantity, line.Note != nil)
+	}
 	// Output:
-	// column "quantity": 3000000000 is out of range for integer
-	// mill 3 true
-	// wheel 1 true
-	// <nil> <nil>
+	// mill 3 false
+	// column "product" is null, and field Product (string) cannot hold null: use *string or pgtype.Text
+	// wheel 256 true
 }
 
 func ExampleNewEncoder_problems() {

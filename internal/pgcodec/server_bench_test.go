@@ -70,33 +70,6 @@ func BenchmarkServer(b *testing.B) {
 
 	const query = "select sale_id, product, quantity, price, sale_date, store from t"
 	batch := make([]sale, 512)
-	b.Run("read/copy", func(b *testing.B) {
-		d, err := NewDecoder[sale](saleColumns, nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for range b.N {
-			c := NewCopyDecoder(d)
-			at := 0
-			w := writerFunc(func(piece []byte) error {
-				for len(piece) > 0 {
-					n, used, err := c.Decode(piece, batch[at:])
-					if err != nil {
-						return err
-					}
-					at, piece = (at+n)%len(batch), piece[used:]
-				}
-				return nil
-			})
-			if _, err := conn.PgConn().CopyTo(b.Context(), w, "copy ("+query+") to stdout (format binary)"); err != nil {
-				b.Fatal(err)
-			}
-			if err := c.End(); err != nil || c.Rows() != int64(len(records)) {
-				b.Fatalf("%d rows, %v", c.Rows(), err)
-			}
-		}
-		perServerRow(b, len(records))
-	})
 	b.Run("read/raw", func(b *testing.B) {
 		d, err := NewDecoder[sale](saleColumns, nil)
 		if err != nil {

@@ -86,17 +86,15 @@ func fetch[T any](t *testing.T, conn *pgx.Conn, query string, cols []Column) (by
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := NewCopyParser(len(cols))
-	row := func(values [][]byte) error {
+	var copied bytes.Buffer
+	if _, err := conn.PgConn().CopyTo(t.Context(), &copied, "copy ("+query+") to stdout (format binary)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, values := range copyRows(t, len(cols), copied.Bytes()) {
 		byCopy = append(byCopy, *new(T))
-		return d.Decode(values, &byCopy[len(byCopy)-1])
-	}
-	if _, err := conn.PgConn().CopyTo(t.Context(), writerFunc(func(b []byte) error { return p.Feed(b, row) }),
-		"copy ("+query+") to stdout (format binary)"); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.End(); err != nil {
-		t.Fatal(err)
+		if err := d.Decode(values, &byCopy[len(byCopy)-1]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	rows, err := conn.Query(t.Context(), query, pgx.QueryResultFormats{pgtype.BinaryFormatCode})
 	if err != nil {
@@ -114,10 +112,6 @@ func fetch[T any](t *testing.T, conn *pgx.Conn, query string, cols []Column) (by
 	}
 	return byCopy, byQuery
 }
-
-type writerFunc func([]byte) error
-
-func (f writerFunc) Write(b []byte) (int, error) { return len(b), f(b) }
 
 // stored is a value, the type of the column it goes into, and how the server
 // writes what arrived.
