@@ -1,7 +1,4 @@
-"""The sales job as one would plainly write it with pandas and psycopg2.
-
-job.py FILE [ROWS], where ROWS is how many an INSERT has; execute_values takes 100 by itself.
-"""
+"""The sales job as one would plainly write it with pandas and psycopg2."""
 
 import os
 import sys
@@ -11,7 +8,6 @@ import pandas as pd
 import psycopg2
 from psycopg2.extras import execute_values
 
-rows_an_insert = int(sys.argv[2]) if len(sys.argv) > 2 else 100
 connection = psycopg2.connect(os.environ["DATABASE_URL"])
 in_store = pd.read_csv(sys.argv[1], converters={"unit_price": Decimal})
 with connection, connection.cursor() as cursor:
@@ -20,7 +16,6 @@ with connection, connection.cursor() as cursor:
         cursor,
         "INSERT INTO in_store_sales (sale_id, product, quantity, unit_price, sale_date, store) VALUES %s",
         in_store[["sale_id", "product", "quantity", "unit_price", "sale_date", "store"]].itertuples(index=False, name=None),
-        page_size=rows_an_insert,
     )
     cursor.execute("SELECT product, quantity, unit_price FROM online_sales")
     online = pd.DataFrame(cursor.fetchall(), columns=["product", "quantity", "unit_price"])
@@ -32,6 +27,5 @@ with connection, connection.cursor() as cursor:
         cursor,
         "INSERT INTO aggregated_sales (product, total_quantity, total_revenue) VALUES %s",
         [(row.product, int(row.total_quantity), row.total_revenue) for row in totals.itertuples(index=False)],
-        page_size=rows_an_insert,
     )
 connection.close()
