@@ -81,7 +81,7 @@ func (s *Service) enqueueAlone(ctx context.Context, r newRun) error {
 	results := s.pool.SendBatch(ctx, &b)
 	err = results.Close()
 	tx := results.Tx()
-	defer tx.Rollback(context.WithoutCancel(ctx)) // after the commit it does nothing
+	defer tx.Rollback(ctx) // after the commit it does nothing; if ctx is done it ends the connection
 	if err == nil {
 		err = s.insertJobs(ctx, tx, r.pipeline, begin)
 	}

@@ -67,7 +67,7 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 			}
 		}
 		tx, err := l.begin(ctx, conn, run, sources, &known)
-		defer tx.Rollback(context.WithoutCancel(ctx)) // after a commit it does nothing
+		defer tx.Rollback(ctx) // after a commit it does nothing; if ctx is done it ends the connection
 		if err == nil && known.Committed == nil {
 			err = stillThere(known, run, sources)
 		}

@@ -34,7 +34,7 @@ func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return err
 	}
-	defer tx.Rollback(context.WithoutCancel(ctx))
+	defer tx.Rollback(ctx)
 	var b pgx.Batch
 	boundIdling(&b, limits.grace)
 	b.Queue("select pg_advisory_xact_lock($1)", l.lockKey())
