@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"regexp"
 	"strconv"
 	"strings"
@@ -39,6 +40,10 @@ func (u *Unit) explain(err error) error {
 		err = &ServerError{Err: refused}
 	}
 	if u.conn.Conn().IsClosed() {
+		// pgconn closes the connection when it cannot send a row, which may be before it has read what the server said last.
+		if errors.Is(err, net.ErrClosed) {
+			return pipeline.Transient(fmt.Errorf("%s: the connection was lost while rows were sent; the server's log says why: %w", u.name, oneLine(err)))
+		}
 		return pipeline.Transient(fmt.Errorf("%s: the connection was lost: %w", u.name, oneLine(err)))
 	}
 	return err
