@@ -1,13 +1,11 @@
 package runs
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -158,26 +156,13 @@ func TestARunWithAFileSucceedsOnceItHasItsName(t *testing.T) {
 
 func TestTheGrantThatTheHistoryLacksIsNamed(t *testing.T) {
 	pool := devdb.Test(t)
-	role := fmt.Sprintf("millrace_history_%d", time.Now().UnixNano()) // roles belong to the whole server
+	role, theirs := devdb.TestRole(t, pool)
 	do := func(sql string) {
 		t.Helper()
-		if _, err := pool.Exec(t.Context(), fmt.Sprintf(sql, role)); err != nil {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
 		}
 	}
-	do("create role %[1]q login password 'secret-%[1]s'")
-	t.Cleanup(func() {
-		if _, err := pool.Exec(context.Background(), fmt.Sprintf("drop owned by %[1]q cascade; drop role %[1]q", role)); err != nil {
-			t.Error(err)
-		}
-	})
-	config := pool.Config()
-	config.ConnConfig.User, config.ConnConfig.Password = role, "secret-"+role
-	theirs, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(theirs.Close)
 	r := &Registry{}
 	r.Add(fine("p"))
 	s, err := New(t.Context(), Config{Pool: theirs, Registry: r, Workers: -1})
@@ -186,15 +171,15 @@ func TestTheGrantThatTheHistoryLacksIsNamed(t *testing.T) {
 	}
 	wants := func(words string) {
 		t.Helper()
-		if err := s.Migrate(t.Context()); err == nil || !contains(err.Error(), words) || contains(err.Error(), "secret") {
+		if err := s.Migrate(t.Context()); err == nil || !contains(err.Error(), words) || contains(err.Error(), theirs.Config().ConnConfig.Password) {
 			t.Errorf("got %v, want %s", err, words)
 		}
 	}
-	wants("the history of runs cannot be made in schema \"millrace\"")
+	wants(`the history of runs cannot be made in schema "millrace"`)
 	wants("GRANT CREATE ON DATABASE")
-	do("create schema millrace; grant usage on schema millrace to %q")
+	do("create schema millrace; grant usage on schema millrace to " + role)
 	wants(`GRANT USAGE, CREATE ON SCHEMA "millrace" TO "` + role + `"`)
-	do("grant create on schema millrace to %q")
+	do("grant create on schema millrace to " + role)
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -1,7 +1,6 @@
 package sinks_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -102,33 +101,9 @@ func TestValidateSaysWhatIsWrongBeforeAnythingMoves(t *testing.T) {
 	}
 }
 
-// as returns a pool for a role of its own.
-func as(t testing.TB, pool *pgxpool.Pool, role string) *pgxpool.Pool {
-	t.Helper()
-	exec(t, pool, fmt.Sprintf("create role %q login password 'secret-%s'", role, role))
-	t.Cleanup(func() {
-		ctx := context.Background()
-		if _, err := pool.Exec(ctx, fmt.Sprintf("drop owned by %q; drop role %q", role, role)); err != nil {
-			t.Error(err)
-		}
-	})
-	config := pool.Config()
-	config.ConnConfig.User, config.ConnConfig.Password = role, "secret-"+role
-	theirs, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(theirs.Close)
-	return theirs
-}
-
-// roleName is one that no other test has: roles belong to the whole server.
-func roleName() string { return fmt.Sprintf("millrace_role_%d", time.Now().UnixNano()) }
-
 func TestValidateNamesThePrivilegeThatIsMissing(t *testing.T) {
 	pool := itemDB(t)
-	role := roleName()
-	theirs := as(t, pool, role)
+	role, theirs := devdb.TestRole(t, pool)
 	exec(t, pool, fmt.Sprintf("revoke temporary on database %q from public", pool.Config().ConnConfig.Database))
 	exec(t, pool, "revoke create on schema public from public")
 	check := func(mode sinks.Mode, words ...string) {
@@ -157,8 +132,7 @@ func TestValidateNamesThePrivilegeThatIsMissing(t *testing.T) {
 
 func TestAWrongPasswordAndAServerThatIsNotThereAreOneLine(t *testing.T) {
 	pool := devdb.Test(t)
-	role := roleName()
-	_ = as(t, pool, role)
+	role, _ := devdb.TestRole(t, pool)
 	config := pool.Config()
 	config.ConnConfig.User, config.ConnConfig.Password = role, "guess-who"
 	wrong, err := pgxpool.NewWithConfig(t.Context(), config)

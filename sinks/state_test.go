@@ -272,8 +272,7 @@ func TestANewerLedgerIsNotTouched(t *testing.T) {
 
 func TestTheGrantThatTheLedgerLacksIsNamed(t *testing.T) {
 	pool := itemDB(t)
-	role := roleName()
-	theirs := as(t, pool, role)
+	role, theirs := devdb.TestRole(t, pool)
 	exec(t, pool, fmt.Sprintf("grant all on items to %q", role))
 	run := func() error {
 		_, err := load(t, count(1), sinks.Postgres[item]{Pool: theirs, Table: "items", Mode: sinks.Replace}, pipeline.Options{State: sinks.PostgresState{Pool: theirs}})

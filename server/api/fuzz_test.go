@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -9,11 +10,37 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/runs"
 	"github.com/millrace/millrace/server/api"
 )
+
+// fuzzed is an API over a service that works no runs.
+func fuzzed(f *testing.F, pool *pgxpool.Pool, triggers float64, definitions ...runs.Definition) *api.API {
+	f.Helper()
+	registry := &runs.Registry{}
+	registry.Add(definitions...)
+	service, err := runs.New(f.Context(), runs.Config{Pool: pool, Registry: registry, Workers: -1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := service.Migrate(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	if err := service.Start(f.Context()); err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		if err := service.Stop(context.WithoutCancel(f.Context())); err != nil {
+			f.Error(err)
+		}
+	})
+	a := api.New(api.Config{Replica: "fuzzed", Logger: hclog.NewNullLogger(), Reads: pool, TriggerRate: triggers})
+	a.Serve(service)
+	return a
+}
 
 // FuzzRequests sends what clients might. Nothing may be an error of the server, and every refusal is a problem.
 func FuzzRequests(f *testing.F) {
@@ -38,26 +65,7 @@ func FuzzRequests(f *testing.F) {
 	if _, err := pool.Exec(f.Context(), "CREATE TABLE test_table (id int, name text); CREATE TABLE aggregated_sales (product text, total_quantity bigint, total_revenue numeric)"); err != nil {
 		f.Fatal(err)
 	}
-	a := api.New(api.Config{Replica: "fuzzed", Logger: hclog.NewNullLogger(), Reads: pool, TriggerRate: 20})
-	registry := &runs.Registry{}
-	registry.Add((&replica{}).definitions()...)
-	service, err := runs.New(f.Context(), runs.Config{Pool: pool, Registry: registry, Workers: -1})
-	if err != nil {
-		f.Fatal(err)
-	}
-	if err := service.Migrate(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	if err := service.Start(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() {
-		if err := service.Stop(f.Context()); err != nil {
-			f.Log(err)
-		}
-	})
-	a.Serve(service)
-
+	a := fuzzed(f, pool, 20, (&replica{}).definitions()...)
 	f.Fuzz(func(t *testing.T, method, target, header, body string) {
 		address, err := url.ParseRequestURI(target)
 		if err != nil || strings.ContainsAny(header, "\r\n\x00") || method == "" {

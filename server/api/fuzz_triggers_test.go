@@ -11,12 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs"
-	"github.com/millrace/millrace/server/api"
 )
 
 // typed is a pipeline with params of every type.
@@ -50,26 +47,7 @@ func FuzzTriggers(f *testing.F) {
 	} {
 		f.Add(body)
 	}
-	pool := devdb.Test(f)
-	a := api.New(api.Config{Replica: "fuzzed", Logger: hclog.NewNullLogger(), Reads: pool, TriggerRate: 1e6})
-	registry := &runs.Registry{}
-	registry.Add(typed())
-	service, err := runs.New(f.Context(), runs.Config{Pool: pool, Registry: registry, Workers: -1})
-	if err != nil {
-		f.Fatal(err)
-	}
-	if err := service.Migrate(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	if err := service.Start(f.Context()); err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() {
-		if err := service.Stop(context.WithoutCancel(f.Context())); err != nil {
-			f.Error(err)
-		}
-	})
-	a.Serve(service)
+	a := fuzzed(f, devdb.Test(f), 1e6, typed())
 	send := func(t *testing.T, method, target, body string) *httptest.ResponseRecorder {
 		t.Helper()
 		r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
