@@ -2,7 +2,7 @@ package api
 
 // Actor is the part of a body that says who acts.
 type Actor struct {
-	By string `json:"by,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"no control characters" example:"ann" doc:"who does this, for the history: a name of at most 200 bytes that the client gives itself; api if it is left out"`
+	By string `json:"by,omitempty" maxLength:"200" pattern:"^[^\\x00-\\x1f\\x7f]*$" patternDescription:"text without control characters" example:"ann" doc:"who does this, for the history: a name of at most 200 bytes that the client gives itself; api if it is left out"`
 }
 
 // byAPI is whom the history names where the request names nobody.
