@@ -50,7 +50,7 @@ func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
 		{"a NUL in a param", "POST", "/api/pipelines/quick/runs", `{"params":{"kind":"a\u0000"}}`, 422, "without NUL"},
 		{"a name of who acts that is too long", "POST", "/api/pipelines/quick/runs", `{"by":"` + strings.Repeat("a", 201) + `"}`, 422, "length <= 200"},
 		{"one that is too long in bytes", "POST", "/api/runs/" + done + "/retry", `{"by":"` + strings.Repeat("é", 101) + `"}`, 422, "at most 200 bytes"},
-		{"one of two lines", "POST", "/api/runs/" + done + "/cancel", `{"by":"ann\n2025-03-14 all is well"}`, 422, "no control characters"},
+		{"one of two lines", "POST", "/api/runs/" + done + "/cancel", `{"by":"ann\n2025-03-14 all is well"}`, 422, "text without control characters"},
 		{"one that is no text", "POST", "/api/pipelines/nightly/pause", `{"by":["ann"]}`, 422, "expected string"},
 		{"an unknown property beside it", "POST", "/api/pipelines/nightly/resume", `{"buy":"ann"}`, 422, "unexpected property"},
 		{"an unknown property", "POST", "/api/pipelines/quick/runs", `{"parms":{}}`, 422, "unexpected property"},
