@@ -13,6 +13,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgunit"
 )
 
@@ -135,7 +136,7 @@ func dedicated(ctx context.Context, pool *pgxpool.Pool) (*pgx.Conn, error) {
 	}
 	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
-		return nil, pgunit.ConnectProblem(ctx, pool, err)
+		return nil, pgcatalog.ConnectProblem(ctx, pool, err)
 	}
 	return conn, nil
 }

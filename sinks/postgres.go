@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -140,7 +140,7 @@ func (s Postgres[T]) target() (pgTarget, error) {
 		problems = append(problems, errors.New("sinks.Postgres: Pool is nil"))
 	}
 	var err error
-	if t.id, err = pgunit.ParseTable(s.Table); err != nil {
+	if t.id, err = pgcatalog.ParseTable(s.Table); err != nil {
 		problems = append(problems, err)
 	}
 	if s.Mode < Append || s.Mode > Upsert {

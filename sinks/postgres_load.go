@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
@@ -74,13 +75,13 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 // before the first row.
 func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		table, err := pgunit.Describe(ctx, conn, l.label, l.id)
-		var missing *pgunit.NoTableError
+		table, err := pgcatalog.Describe(ctx, conn, l.label, l.id)
+		var missing *pgcatalog.NoTableError
 		if errors.As(err, &missing) && l.create {
 			if err := l.createTable(ctx, conn, reflect.TypeFor[T]()); err != nil {
 				return err
 			}
-			table, err = pgunit.Describe(ctx, conn, l.label, l.id)
+			table, err = pgcatalog.Describe(ctx, conn, l.label, l.id)
 		}
 		if err != nil {
 			return err

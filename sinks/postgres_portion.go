@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
@@ -124,7 +125,7 @@ func (l *pgLoad[T]) loadPart(ctx context.Context, turn *pgunit.Turn, from, to in
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) {
 			// The row that is named is tried alone; the server may have meant another.
-			if line := int(pgunit.CopyLine(refused)); line >= 1 && line <= to-from {
+			if line := int(pgcatalog.CopyLine(refused)); line >= 1 && line <= to-from {
 				if err := l.loadPart(ctx, turn, from, from+line-1, rejects); err != nil {
 					return err
 				}
@@ -188,7 +189,7 @@ func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
 	reject := pipeline.Reject{Source: l.place(), Reason: err.Error()}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
-		reject.Column, reject.Value = pgunit.Place(refused)
+		reject.Column, reject.Value = pgcatalog.Place(refused)
 		reject.Value = cut(reject.Value)
 		reject.Reason = refused.Message
 		if refused.Detail != "" && !strings.HasPrefix(refused.Code, "23") {

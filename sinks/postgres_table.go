@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
@@ -30,7 +31,7 @@ var tableKinds = map[string]string{
 
 // check holds the table against what the sink is to do with it; columns are those
 // that the records supply.
-func (t pgTarget) check(table *pgunit.Table, columns []string) error {
+func (t pgTarget) check(table *pgcatalog.Table, columns []string) error {
 	var problems []error
 	add := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf("table %q: %w", t.label, fmt.Errorf(format, args...)))
@@ -59,7 +60,7 @@ func (t pgTarget) check(table *pgunit.Table, columns []string) error {
 	if t.mode == Upsert {
 		problems = append(problems, t.checkKeys(columns)...)
 		if len(problems) == 0 && !table.HasUnique(t.keys) {
-			add("Upsert needs a unique index over its keys, and there is none: run: CREATE UNIQUE INDEX ON %s (%s)", table.Name.Sanitize(), pgunit.ColumnList(t.keys))
+			add("Upsert needs a unique index over its keys, and there is none: run: CREATE UNIQUE INDEX ON %s (%s)", table.Name.Sanitize(), pgcatalog.ColumnList(t.keys))
 		}
 	}
 	return errors.Join(problems...)
@@ -107,7 +108,7 @@ func (t pgTarget) createTable(ctx context.Context, conn *pgx.Conn, record reflec
 		return pipeline.Permanent(errors.Join(problems...))
 	}
 	if len(t.keys) > 0 {
-		fmt.Fprintf(&b, ", primary key (%s)", pgunit.ColumnList(t.keys))
+		fmt.Fprintf(&b, ", primary key (%s)", pgcatalog.ColumnList(t.keys))
 	}
 	b.WriteString(")")
 	_, err = conn.Exec(ctx, b.String())
@@ -146,8 +147,8 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 		return pipeline.Permanent(fmt.Errorf("table %q: %w", s.Table, err))
 	}
 	return pgunit.Look(ctx, s.Pool, func(conn *pgx.Conn) error {
-		table, err := pgunit.Describe(ctx, conn, s.Table, target.id)
-		var missing *pgunit.NoTableError
+		table, err := pgcatalog.Describe(ctx, conn, s.Table, target.id)
+		var missing *pgcatalog.NoTableError
 		if errors.As(err, &missing) && s.Create {
 			return target.checkCreate(ctx, conn, record)
 		}
@@ -176,7 +177,7 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 	})
 }
 
-func encoderColumns[T any](target pgTarget, table *pgunit.Table, conn *pgx.Conn) ([]string, error) {
+func encoderColumns[T any](target pgTarget, table *pgcatalog.Table, conn *pgx.Conn) ([]string, error) {
 	if tableKinds[table.Kind] != "" {
 		return nil, nil // check says why; its columns do not matter
 	}

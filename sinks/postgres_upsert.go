@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -40,7 +41,7 @@ func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier,
 		name := pgx.Identifier{c}.Sanitize()
 		updates = append(updates, name+" = excluded."+name)
 	}
-	list, keyList, ordinal := pgunit.ColumnList(columns), pgunit.ColumnList(keys), pgx.Identifier{s.ordinal}.Sanitize()
+	list, keyList, ordinal := pgcatalog.ColumnList(columns), pgcatalog.ColumnList(keys), pgx.Identifier{s.ordinal}.Sanitize()
 	s.newest = fmt.Sprintf("select distinct on (%s) %s, %s from %s order by %s, %s desc", keyList, list, ordinal, temp.Sanitize(), keyList, ordinal)
 	s.into = fmt.Sprintf("insert into %s (%s) overriding system value select %s from ", table.Sanitize(), list, list)
 	s.onto = fmt.Sprintf(" on conflict (%s) do nothing", keyList)

@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
-	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -104,7 +104,7 @@ func (r *pgSource) prepareOver(ctx context.Context, conn *pgx.Conn, sql string) 
 	if errors.As(err, &refused) {
 		refused.Position = 0 // in another text than the user's
 		if r.query != "" && refused.Code == syntaxError {
-			return pipeline.Permanent(r.at(fmt.Errorf("with a Cursor it is read as a subquery, and it cannot be one: %w", &pgunit.ServerError{Err: refused})))
+			return pipeline.Permanent(r.at(fmt.Errorf("with a Cursor it is read as a subquery, and it cannot be one: %w", &pgcatalog.ServerError{Err: refused})))
 		}
 	}
 	return err

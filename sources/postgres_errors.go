@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -30,7 +30,7 @@ func isCode(err error, code string) bool {
 
 // refusal says more of what the server refused.
 func (r *pgSource) refusal(refused *pgconn.PgError) error {
-	err := error(&pgunit.ServerError{Err: refused})
+	err := error(&pgcatalog.ServerError{Err: refused})
 	switch refused.Code {
 	case readOnlyTransaction:
 		// By its class worth a retry, but here it is the source's own transaction.

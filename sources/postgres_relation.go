@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
-	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -31,7 +31,7 @@ WHERE c.relname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 
 // findRelation looks the table up in the catalog.
 func (r *pgSource) findRelation(ctx context.Context, conn *pgx.Conn) (*pgRelation, error) {
-	id, err := pgunit.ParseTable(r.table)
+	id, err := pgcatalog.ParseTable(r.table)
 	if err != nil {
 		return nil, pipeline.Permanent(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/internal/pgcatalog"
 )
 
 const (
@@ -35,7 +35,7 @@ WHERE pg_catalog.current_setting(name, true) IS NOT NULL`
 func (r *pgSource) begin(ctx context.Context, snapshot string) (*pgxpool.Conn, error) {
 	conn, err := r.pool.Acquire(ctx)
 	if err != nil {
-		return nil, r.at(pgunit.ConnectProblem(ctx, r.pool, err))
+		return nil, r.at(pgcatalog.ConnectProblem(ctx, r.pool, err))
 	}
 	err = r.during(ctx, conn, func(ctx context.Context, _ func()) error {
 		if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {

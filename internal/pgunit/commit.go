@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -64,7 +65,7 @@ func (u *Unit) Commit(ctx context.Context) error {
 	if !u.conn.Conn().IsClosed() { // a plain answer: it is rolled back
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) {
-			err = &ServerError{Err: refused}
+			err = &pgcatalog.ServerError{Err: refused}
 		}
 		return err
 	}
@@ -80,12 +81,12 @@ func (u *Unit) lostCommit(ctx context.Context, cause error) error {
 	committed, err := u.outcome(ctx)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w (%w; asked afterwards: %w)", u.name, pipeline.ErrOutcomeUnknown, oneLine(cause), oneLine(err))
+		return fmt.Errorf("%s: %w (%w; asked afterwards: %w)", u.name, pipeline.ErrOutcomeUnknown, pgcatalog.OneLine(cause), pgcatalog.OneLine(err))
 	case committed:
 		u.release(ctx)
 		return nil
 	}
-	return pipeline.Transient(fmt.Errorf("%s: the connection was lost during COMMIT, and nothing was committed: %w", u.name, oneLine(cause)))
+	return pipeline.Transient(fmt.Errorf("%s: the connection was lost during COMMIT, and nothing was committed: %w", u.name, pgcatalog.OneLine(cause)))
 }
 
 // Rollback implements [pipeline.Unit]. It does nothing after a Commit that worked.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -21,19 +22,7 @@ type CopyTarget struct {
 }
 
 func (t CopyTarget) sql() string {
-	return fmt.Sprintf("copy %s (%s) from stdin (format binary)", t.Table.Sanitize(), ColumnList(t.Columns))
-}
-
-// ColumnList quotes the names of columns for a statement.
-func ColumnList(columns []string) string {
-	list := make([]byte, 0, 16*len(columns))
-	for i, c := range columns {
-		if i > 0 {
-			list = append(list, ", "...)
-		}
-		list = append(list, pgx.Identifier{c}.Sanitize()...)
-	}
-	return string(list)
+	return fmt.Sprintf("copy %s (%s) from stdin (format binary)", t.Table.Sanitize(), pgcatalog.ColumnList(t.Columns))
 }
 
 // Copy loads tuples in the background: a stage encodes them into chunks and puts
@@ -176,8 +165,8 @@ func (t CopyTarget) refused(err error, before int64) error {
 		return err
 	}
 	e := &CopyError{Table: t.Label, Err: err}
-	e.Column, _ = Place(server)
-	if line := CopyLine(server); line > 0 {
+	e.Column, _ = pgcatalog.Place(server)
+	if line := pgcatalog.CopyLine(server); line > 0 {
 		e.Record = before + line
 	}
 	return e

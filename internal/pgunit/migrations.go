@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -97,7 +98,7 @@ func (m Migrations) missingGrant(schema string, config *pgx.ConnConfig, err erro
 	case errors.Is(err, errNoSchema):
 		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT USAGE, CREATE ON SCHEMA %s TO %s", where, pgx.Identifier{schema}.Sanitize(), role))
 	case errors.As(err, &refused) && refused.Code == "42501":
-		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT CREATE ON DATABASE %s TO %s: %w", where, pgx.Identifier{config.Database}.Sanitize(), role, &ServerError{Err: refused}))
+		return pipeline.Permanent(fmt.Errorf("%s: somebody who may must run: GRANT CREATE ON DATABASE %s TO %s: %w", where, pgx.Identifier{config.Database}.Sanitize(), role, &pgcatalog.ServerError{Err: refused}))
 	}
 	return err
 }

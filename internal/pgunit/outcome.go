@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/internal/pgcatalog"
 )
 
 // outcomePause is how long to wait between two questions.
@@ -26,7 +28,7 @@ func (u *Unit) outcome(ctx context.Context) (committed bool, err error) {
 	for {
 		if conn == nil || conn.IsClosed() {
 			if conn, err = fresh(ctx, u.pool); err != nil {
-				conn, last = nil, ConnectProblem(context.WithoutCancel(ctx), u.pool, err)
+				conn, last = nil, pgcatalog.ConnectProblem(context.WithoutCancel(ctx), u.pool, err)
 			}
 		}
 		if conn != nil {

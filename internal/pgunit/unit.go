@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -102,7 +103,7 @@ func acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
 				pool.Config().ConnConfig.Database, s.MaxConns(), limits.acquire))
 		}
 	}
-	return nil, ConnectProblem(ctx, pool, err)
+	return nil, pgcatalog.ConnectProblem(ctx, pool, err)
 }
 
 // settings are made for the transaction only. See the package's comment; the

@@ -1,4 +1,4 @@
-package pgunit
+package pgcatalog
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package pgunit
+package pgcatalog
 
 import (
 	"errors"
@@ -70,4 +70,16 @@ func tablePart(s string) (part, after string, err error) {
 		return b.String(), after, nil
 	}
 	return "", "", errors.New("a quote is not closed")
+}
+
+// ColumnList quotes the names of columns for a statement.
+func ColumnList(columns []string) string {
+	list := make([]byte, 0, 16*len(columns))
+	for i, c := range columns {
+		if i > 0 {
+			list = append(list, ", "...)
+		}
+		list = append(list, pgx.Identifier{c}.Sanitize()...)
+	}
+	return string(list)
 }
