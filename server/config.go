@@ -308,7 +308,7 @@ func defaultReplica() string {
 // misspelt one looks like. They are no error: Kubernetes sets such ones for a service
 // that is called millrace.
 func unknownSettings(environ []string) []string {
-	known := map[string]bool{"MILLRACE_POSTGRES_IMAGE": true} // internal/devdb's
+	known := map[string]bool{}
 	for _, s := range settings() {
 		known[s.name] = true
 	}

@@ -15,6 +15,8 @@ import (
 
 	"github.com/ory/dockertest/v3"
 	"github.com/ory/dockertest/v3/docker"
+
+	"github.com/millrace/millrace/internal/privatedb"
 )
 
 const (
@@ -34,7 +36,42 @@ const (
 	containerLabel = "com.github.millrace.devdb.keeper"
 )
 
-func (h host) image() string {
+// daemon is where Docker is looked for; tests replace it.
+type daemon struct {
+	getenv   func(string) string
+	sockets  []string // where it may listen when DOCKER_HOST is not set
+	cacheDir string   // where a failed pull is remembered; "" if there is no such place
+
+	// pullTimeout bounds the pull of an image, and pullSilence how long the
+	// daemon may say nothing, as it does where no registry can be reached.
+	pullTimeout, pullSilence time.Duration
+}
+
+func thisDaemon() daemon {
+	d := daemon{
+		getenv:      os.Getenv,
+		sockets:     []string{"/var/run/docker.sock"},
+		cacheDir:    privatedb.CacheDir(),
+		pullTimeout: 60 * time.Second,
+		pullSilence: 20 * time.Second,
+	}
+	if run := os.Getenv("XDG_RUNTIME_DIR"); run != "" {
+		d.sockets = append(d.sockets, filepath.Join(run, "docker.sock"))
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		d.sockets = append(d.sockets,
+			filepath.Join(home, ".docker", "run", "docker.sock"),
+			filepath.Join(home, ".colima", "default", "docker.sock"))
+	}
+	return d
+}
+
+// inDocker is the way through Docker.
+func (h daemon) inDocker() privatedb.Way {
+	return privatedb.Way{Name: "Docker, image " + h.image(), Hint: "start Docker", Start: h.startContainer}
+}
+
+func (h daemon) image() string {
 	if image := h.getenv("MILLRACE_POSTGRES_IMAGE"); image != "" {
 		return image
 	}
@@ -53,7 +90,7 @@ type container struct {
 	guard    io.Closer // ends the container when this process does
 }
 
-func (h host) startContainer(ctx context.Context, w want) (backend, error) {
+func (h daemon) startContainer(ctx context.Context, w privatedb.Want) (privatedb.Backend, error) {
 	pool, err := h.dockerPool(ctx)
 	if err != nil {
 		return nil, err
@@ -62,15 +99,15 @@ func (h host) startContainer(ctx context.Context, w want) (backend, error) {
 	if err := h.ensureImage(ctx, pool, repository, tag); err != nil {
 		return nil, err
 	}
-	c := &container{pool: pool, name: containerName + randomHex(8), image: h.image(), password: randomHex(16)}
+	c := &container{pool: pool, name: containerName + privatedb.RandomHex(8), image: h.image(), password: privatedb.RandomHex(16)}
 	if err := c.run(ctx, repository, tag, w); err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
 // dockerPool finds the daemon: DOCKER_HOST, or the first socket that answers.
-func (h host) dockerPool(ctx context.Context) (*dockertest.Pool, error) {
+func (h daemon) dockerPool(ctx context.Context) (*dockertest.Pool, error) {
 	endpoints := []string{""} // dockertest reads the environment
 	if h.getenv("DOCKER_HOST") == "" && h.getenv("DOCKER_URL") == "" && h.getenv("DOCKER_MACHINE_NAME") == "" && filepath.Separator == '/' {
 		endpoints = nil
@@ -114,7 +151,7 @@ func splitImage(image string) (repository, tag string) {
 }
 
 // ensureImage pulls the image if it is not there, within bounds.
-func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository, tag string) error {
+func (h daemon) ensureImage(ctx context.Context, pool *dockertest.Pool, repository, tag string) error {
 	image := repository + ":" + tag
 	_, err := pool.Client.InspectImage(image)
 	if err == nil {
@@ -150,18 +187,18 @@ func (h host) ensureImage(ctx context.Context, pool *dockertest.Pool, repository
 }
 
 // pullMemory names a file that is as old as the last pull that failed.
-func (h host) pullMemory(image string) string {
+func (h daemon) pullMemory(image string) string {
 	if h.cacheDir == "" {
 		return ""
 	}
 	return filepath.Join(h.cacheDir, "pull-failed-"+url.PathEscape(image))
 }
 
-func (c *container) run(ctx context.Context, repository, tag string, w want) error {
+func (c *container) run(ctx context.Context, repository, tag string, w privatedb.Want) error {
 	// A port chosen by Docker would be another one after a restart.
 	port := "0"
 	if w.Durable {
-		free, err := freePort()
+		free, err := privatedb.FreePort()
 		if err != nil {
 			return err
 		}
@@ -174,12 +211,12 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 	// Where the image of this version keeps its data does not matter: a folder
 	// of our own can be in memory. One on disk is in the volume of the image.
 	var env []string
-	inMemory := w.fleeting() && c.memory() >= plentifulMemory
+	inMemory := w.Fleeting() && c.memory() >= plentifulMemory
 	if inMemory {
 		env = append(env, "PGDATA="+memoryMount+"/data")
 	}
 	command := []string{"postgres"}
-	for _, s := range serverSettings(w) {
+	for _, s := range w.Settings() {
 		command = append(command, "-c", s)
 	}
 	resource, err := c.pool.RunWithOptions(&dockertest.RunOptions{
@@ -188,7 +225,7 @@ func (c *container) run(ctx context.Context, repository, tag string, w want) err
 		Tag:        tag,
 		Cmd:        command,
 		Env: append(env,
-			"POSTGRES_USER="+superuser,
+			"POSTGRES_USER="+privatedb.Superuser,
 			"POSTGRES_DB=postgres",
 			"POSTGRES_PASSWORD="+c.password,
 			"POSTGRES_HOST_AUTH_METHOD=scram-sha-256",
@@ -246,7 +283,7 @@ func (c *container) reach() (host, bind string, err error) {
 func (c *container) address(hostPort string) string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(superuser, c.password),
+		User:     url.UserPassword(privatedb.Superuser, c.password),
 		Host:     hostPort,
 		Path:     "/postgres",
 		RawQuery: "sslmode=disable",
@@ -256,7 +293,7 @@ func (c *container) address(hostPort string) string {
 
 // await waits for the server.
 func (c *container) await(ctx context.Context) error {
-	reached, version, err := awaitServer(ctx, c.urls, func() error {
+	reached, version, err := privatedb.AwaitServer(ctx, c.urls, func() error {
 		info, err := c.pool.Client.InspectContainer(c.name)
 		if err != nil {
 			return fmt.Errorf("the container is gone: %w", err)
@@ -296,17 +333,17 @@ func (c *container) setGuard() error {
 	return nil
 }
 
-func (c *container) adminURL() string { return c.url }
-func (c *container) ours() bool       { return true }
+func (c *container) AdminURL() string { return c.url }
+func (c *container) Ours() bool       { return true }
 
-func (c *container) how() string {
+func (c *container) How() string {
 	at := c.url[strings.LastIndexByte(c.url, '@')+1 : strings.LastIndexByte(c.url, '/')]
 	return fmt.Sprintf("Postgres %s in Docker, image %s, on %s", c.version, c.image, at)
 }
 
-func (c *container) kill(ctx context.Context) error { return c.end(ctx, docker.SIGKILL) }
+func (c *container) Kill(ctx context.Context) error { return c.end(ctx, docker.SIGKILL) }
 
-func (c *container) stopImmediate(ctx context.Context) error { return c.end(ctx, docker.SIGQUIT) }
+func (c *container) StopImmediate(ctx context.Context) error { return c.end(ctx, docker.SIGQUIT) }
 
 func (c *container) end(ctx context.Context, signal docker.Signal) error {
 	err := c.pool.Client.KillContainer(docker.KillContainerOptions{ID: c.name, Signal: signal, Context: ctx})
@@ -320,7 +357,7 @@ func (c *container) end(ctx context.Context, signal docker.Signal) error {
 	return nil
 }
 
-func (c *container) restart(ctx context.Context) error {
+func (c *container) Restart(ctx context.Context) error {
 	if err := c.pool.Client.StartContainerWithContext(c.name, nil, ctx); err != nil {
 		return fmt.Errorf("devdb: restart the container: %w", err)
 	}
@@ -337,7 +374,7 @@ func (c *container) dropGuard() {
 	}
 }
 
-func (c *container) close() error {
+func (c *container) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	err := c.pool.Client.RemoveContainer(docker.RemoveContainerOptions{ID: c.name, Force: true, RemoveVolumes: true, Context: ctx})
@@ -351,7 +388,7 @@ func (c *container) close() error {
 		if _, gone := errors.AsType[*docker.NoSuchContainer](err); gone {
 			return nil
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
+		if err := privatedb.Pause(ctx, 50*time.Millisecond); err != nil {
 			return fmt.Errorf("devdb: remove container %s: %w", c.name, err)
 		}
 	}

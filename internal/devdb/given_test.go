@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/internal/privatedb"
 )
 
 // givenURL is the URL of a server that plays the user's own, for a role that
@@ -23,7 +25,7 @@ func givenURL(t *testing.T) (admin, owner string) {
 	} else {
 		admin = privateURL(t) // roles are made below, which may not be allowed there
 	}
-	role := "devdb_owner_" + randomHex(6)
+	role := "devdb_owner_" + privatedb.RandomHex(6)
 	execute(t, admin, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB PASSWORD 'sesame'", pgx.Identifier{role}.Sanitize()))
 	t.Cleanup(func() {
 		conn, err := pgx.Connect(context.Background(), admin)
@@ -121,7 +123,7 @@ func TestAKilledProcessLeavesNoDatabaseOnTheServerOfDatabaseURL(t *testing.T) {
 
 func TestADatabaseURLThatDoesNotServeIsAnErrorAndNotPassedOver(t *testing.T) {
 	admin, owner := givenURL(t)
-	port, err := freePort()
+	port, err := privatedb.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +141,7 @@ func TestADatabaseURLThatDoesNotServeIsAnErrorAndNotPassedOver(t *testing.T) {
 				_ = s.Close()
 				t.Fatal("no error")
 			}
-			if got := err.Error(); !strings.HasPrefix(got, "devdb: DATABASE_URL: ") || !strings.Contains(got, tt.want) ||
+			if got := err.Error(); !strings.HasPrefix(got, "privatedb: DATABASE_URL: ") || !strings.Contains(got, tt.want) ||
 				strings.Contains(got, "hush-hush") || strings.Contains(got, "sesame") {
 				t.Errorf("got %s", got)
 			}

@@ -20,6 +20,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/ory/dockertest/v3/docker"
 	"go.uber.org/goleak"
+
+	"github.com/millrace/millrace/internal/privatedb"
 )
 
 // childEnv makes the test binary a user of devdb that a test can kill.
@@ -80,7 +82,7 @@ func childMain(text string) {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(childReport{s.URL(), s.How(), s.pid, db}); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(childReport{s.URL(), s.How(), s.Keeper(), db}); err != nil {
 		t.Fatalf("%v", err)
 	}
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
@@ -220,7 +222,7 @@ func noServer(url string) error {
 
 func noContainer(t *testing.T, keeper int) error {
 	t.Helper()
-	pool, err := thisHost().dockerPool(t.Context())
+	pool, err := thisDaemon().dockerPool(t.Context())
 	if err != nil {
 		return nil // no daemon, no container
 	}
@@ -249,7 +251,7 @@ func emptyFolder(dir string) error {
 // t.TempDir is not. It is in memory if it can be: these tests make many servers.
 func passableDir(t *testing.T) string {
 	t.Helper()
-	base, ok := memoryFolder()
+	base, ok := privatedb.MemoryFolder()
 	if !ok {
 		base = ""
 	}
@@ -274,7 +276,7 @@ const noDocker = "DOCKER_HOST=unix:///nonexistent/docker.sock"
 // way is one that can be tried on its own on this machine.
 type way struct {
 	name    string
-	purpose Purpose
+	purpose privatedb.Purpose
 	env     []string
 	says    string // part of Server.How
 }
@@ -283,12 +285,10 @@ type way struct {
 func ways(t *testing.T) []way {
 	t.Helper()
 	var found []way
-	if who, err := unprivileged(); err == nil {
-		if b, _ := thisHost().installed(t.Context(), who); len(b) > 0 {
-			found = append(found, way{"binaries", ForExamples, []string{noDocker}, "private Postgres"})
-		}
+	if privatedb.Installed(t.Context()) {
+		found = append(found, way{"binaries", ForExamples, []string{noDocker}, "private Postgres"})
 	}
-	h := thisHost()
+	h := thisDaemon()
 	if pool, err := h.dockerPool(t.Context()); err == nil {
 		if repository, tag := splitImage(h.image()); h.ensureImage(t.Context(), pool, repository, tag) == nil {
 			found = append(found, way{"docker", ForTests, nil, "Docker"})

@@ -38,13 +38,8 @@ func testServer(ctx context.Context) (*Server, error) {
 	forTests.mu.Lock()
 	defer forTests.mu.Unlock()
 	if forTests.server == nil && forTests.err == nil {
-		w := Options{Purpose: ForTests}.want()
-		connect := connectShared
-		if w.DatabaseURL != "" {
-			connect = connectPrivate // nothing to share; it drops what tests leave
-		}
 		// A failure is remembered: the next test would wait for it again.
-		forTests.server, forTests.err = start(ctx, w, nil, connect)
+		forTests.server, forTests.err = door.Share(ctx, Options{Purpose: ForTests})
 	}
 	return forTests.server, forTests.err
 }

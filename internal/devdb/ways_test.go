@@ -7,13 +7,13 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/internal/privatedb"
 )
 
 // use makes this process take the way for servers that it starts.
@@ -77,7 +77,7 @@ func TestEveryWayOfThisMachine(t *testing.T) {
 				t.Errorf("second close: %v", err)
 			}
 			// At once, not eventually: Close waits.
-			if err := errors.Join(noServer(s.URL()), noContainer(t, s.pid), emptyFolder(dir)); err != nil {
+			if err := errors.Join(noServer(s.URL()), noContainer(t, s.Keeper()), emptyFolder(dir)); err != nil {
 				t.Error(err)
 			}
 			if _, err := s.NewDatabase(t.Context()); err == nil || !strings.Contains(err.Error(), "is closed") {
@@ -178,7 +178,7 @@ func TestAStartThatIsCancelledLeavesNothing(t *testing.T) {
 
 func TestTheDataOfTestsIsInMemoryWhereThatIsPlentiful(t *testing.T) {
 	t.Setenv("TMPDIR", "")
-	base, ok := memoryFolder()
+	base, ok := privatedb.MemoryFolder()
 	for _, w := range ways(t) {
 		if w.name != "binaries" {
 			continue
@@ -201,34 +201,7 @@ func TestTheDataOfTestsIsInMemoryWhereThatIsPlentiful(t *testing.T) {
 	}
 
 	t.Setenv("TMPDIR", t.TempDir())
-	if _, ok := memoryFolder(); ok {
+	if _, ok := privatedb.MemoryFolder(); ok {
 		t.Error("TMPDIR is not heeded")
-	}
-}
-
-func TestRootDoesNotRunTheServer(t *testing.T) {
-	who, err := unprivileged()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if root := os.Geteuid() == 0; root != (who != nil) {
-		t.Fatalf("root: %v, account: %v", root, who)
-	}
-	dir, err := temporaryFolder(who, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	info, err := os.Stat(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	owner := strconv.FormatUint(uint64(info.Sys().(*syscall.Stat_t).Uid), 10)
-	want := strconv.Itoa(os.Geteuid())
-	if who != nil {
-		want = strconv.FormatUint(uint64(who.uid), 10)
-	}
-	if owner != want || owner == "0" || info.Mode().Perm() != 0o700 {
-		t.Errorf("the folder belongs to %s with mode %v, want %s and 0700", owner, info.Mode(), want)
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package devdb
+package privatedb
 
 import "syscall"
 

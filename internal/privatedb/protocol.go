@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -25,20 +25,20 @@ const (
 	opBye     = "bye"     // answered when what is to go is gone
 )
 
-// want is what a user asks of a keeper.
-type want struct {
+// Want is what a user asks of a keeper.
+type Want struct {
 	Purpose     Purpose
 	Durable     bool
 	DatabaseURL string
 }
 
-// fleeting says that the data is small and thrown away soon: it may be kept in
+// Fleeting says that the data is small and thrown away soon: it may be kept in
 // memory alone.
-func (w want) fleeting() bool { return w.Purpose == ForTests && !w.Durable }
+func (w Want) Fleeting() bool { return w.Purpose == ForTests && !w.Durable }
 
 type request struct {
 	Op   string
-	Want *want  `json:",omitempty"`
+	Want *Want  `json:",omitempty"`
 	Name string `json:",omitempty"`
 }
 
@@ -103,7 +103,7 @@ func (k *keeperConn) call(ctx context.Context, req request) (answer, error) {
 		return answer{}, k.broken
 	}
 	if err := context.Cause(ctx); err != nil {
-		return answer{}, fmt.Errorf("devdb: %s: %w", req.Op, err)
+		return answer{}, fmt.Errorf("privatedb: %s: %w", req.Op, err)
 	}
 	stop := context.AfterFunc(ctx, func() { _ = k.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -118,7 +118,7 @@ func (k *keeperConn) call(ctx context.Context, req request) (answer, error) {
 		if cause == nil {
 			cause = fmt.Errorf("%w: %w", errKeeperLost, err)
 		}
-		k.broken = fmt.Errorf("devdb: %s: %w", req.Op, cause)
+		k.broken = fmt.Errorf("privatedb: %s: %w", req.Op, cause)
 		return answer{}, k.broken
 	}
 	return a, a.err()
@@ -128,7 +128,7 @@ func (k *keeperConn) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.broken == nil {
-		k.broken = errors.New("devdb: the server is closed")
+		k.broken = errors.New("privatedb: the server is closed")
 	}
 	_ = k.conn.Close()
 }

@@ -1,54 +1,49 @@
 //go:build unix
 
-package devdb
+package privatedb
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // bareHost is a machine with nothing on it and no way out.
 func bareHost(t *testing.T) host {
 	t.Helper()
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return host{
-		getenv:      func(string) string { return "" },
-		lookPath:    func(string) (string, error) { return "", os.ErrNotExist },
-		folders:     []string{"/nonexistent/postgresql/*/bin"},
-		sockets:     []string{"/nonexistent/docker.sock"},
-		repository:  fmt.Sprintf("http://127.0.0.1:%d", port),
-		cacheDir:    filepath.Join(passableDir(t), "cache"),
-		pullTimeout: 200 * time.Millisecond,
-		pullSilence: 100 * time.Millisecond,
+		getenv:     func(string) string { return "" },
+		lookPath:   func(string) (string, error) { return "", os.ErrNotExist },
+		folders:    []string{"/nonexistent/postgresql/*/bin"},
+		repository: fmt.Sprintf("http://127.0.0.1:%d", port),
+		cacheDir:   filepath.Join(passableDir(t), "cache"),
 	}
 }
 
 func TestNothingServes(t *testing.T) {
 	tests := []struct {
 		name string
-		want want
+		want Want
 		ways []string
 	}{
-		{"tests", want{Purpose: ForTests}, []string{"DATABASE_URL", "Docker, image postgres:13", "installed server binaries", "downloaded server binaries"}},
-		{"examples", want{Purpose: ForExamples}, []string{"DATABASE_URL", "installed server binaries", "Docker, image postgres:13", "downloaded server binaries"}},
+		{"tests", Want{Purpose: ForTests}, []string{"DATABASE_URL", "a way of the door", "installed server binaries", "downloaded server binaries"}},
+		{"examples", Want{Purpose: ForExamples}, []string{"DATABASE_URL", "installed server binaries", "a way of the door", "downloaded server binaries"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := bareHost(t).choose(t.Context(), tt.want)
+			h := bareHost(t)
+			h.more = []Way{{Name: "a way of the door", Hint: "open the door", Start: func(context.Context, Want) (Backend, error) {
+				return nil, errors.New("it is closed")
+			}}}
+			_, err := h.choose(t.Context(), tt.want)
 			none, ok := errors.AsType[*NoServerError](err)
 			if !ok {
 				t.Fatalf("got %v", err)
@@ -63,10 +58,10 @@ func TestNothingServes(t *testing.T) {
 			for _, part := range []string{
 				"no Postgres was found and none could be started",
 				"DATABASE_URL: not set",
-				"no daemon: none of /nonexistent/docker.sock is there",
+				"a way of the door: it is closed",
 				"none in PATH, in the folder that pg_config names, or in /nonexistent/postgresql/*/bin",
 				"download: ", "connection refused",
-				"set DATABASE_URL to a Postgres 13 or newer, or start Docker, or install the server: ",
+				"set DATABASE_URL to a Postgres 13 or newer, or open the door, or install the server: ",
 			} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("the error lacks %q:\n%v", part, err)
@@ -159,90 +154,4 @@ func TestTheNewestInstalledVersionIsFirstAndOldOnesAreLeftOut(t *testing.T) {
 	}
 }
 
-var want13 = want{Purpose: ForTests}
-
-func TestSplitImage(t *testing.T) {
-	for image, want := range map[string][2]string{
-		"postgres":                  {"postgres", "latest"},
-		"postgres:13":               {"postgres", "13"},
-		"registry:5000/postgres":    {"registry:5000/postgres", "latest"},
-		"registry:5000/postgres:17": {"registry:5000/postgres", "17"},
-		"postgres@sha256:abc":       {"postgres@sha256", "abc"},
-	} {
-		if repository, tag := splitImage(image); repository != want[0] || tag != want[1] {
-			t.Errorf("%s: %s and %s", image, repository, tag)
-		}
-	}
-}
-
-// silentDaemon is a Docker daemon that has no image and reaches no registry.
-func silentDaemon(t *testing.T) (socket string, pulls *atomic.Int32) {
-	t.Helper()
-	pulls = new(atomic.Int32)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "OK") })
-	mux.HandleFunc("/images/", func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasSuffix(r.URL.Path, "/create") {
-			http.Error(w, "no such image", http.StatusNotFound)
-			return
-		}
-		pulls.Add(1)
-		w.WriteHeader(http.StatusOK)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-	})
-	socket = filepath.Join(passableDir(t), "docker.sock")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
-	s.Start()
-	t.Cleanup(s.Close)
-	return socket, pulls
-}
-
-func TestAPullThatHangsIsGivenUpAndNotTriedAgainSoon(t *testing.T) {
-	socket, pulls := silentDaemon(t)
-	h := bareHost(t)
-	h.sockets = []string{socket}
-	began := time.Now()
-	for i, want := range []string{"cannot be pulled", "could not be pulled 0s ago"} {
-		_, err := h.startContainer(t.Context(), want13)
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "postgres:13") {
-			t.Errorf("attempt %d: %v", i+1, err)
-		}
-	}
-	if n := pulls.Load(); n != 1 {
-		t.Errorf("%d pulls, want 1", n)
-	}
-	if took := time.Since(began); took > 10*time.Second {
-		t.Errorf("it took %v", took)
-	}
-
-	// After a while it is.
-	long := time.Now().Add(-pullMemory - time.Minute)
-	if err := os.Chtimes(h.pullMemory("postgres:13"), long, long); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := h.startContainer(ctx, want13); err == nil {
-		t.Error("a container without an image")
-	}
-	if n := pulls.Load(); n != 2 {
-		t.Errorf("%d pulls, want 2", n)
-	}
-}
-
-func TestADaemonThatDoesNotSpeakDockerIsNotUsed(t *testing.T) {
-	socket := filepath.Join(passableDir(t), "docker.sock")
-	if err := os.WriteFile(socket, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	h := bareHost(t)
-	h.sockets = []string{socket}
-	if _, err := h.startContainer(t.Context(), want13); err == nil || !strings.Contains(err.Error(), "the daemon does not answer") {
-		t.Errorf("got %v", err)
-	}
-}
+var want13 = Want{Purpose: ForTests}

@@ -1,15 +1,15 @@
-package devdb
+package privatedb
 
 import (
 	"os"
 	"syscall"
 )
 
-// memoryFolder is a place in memory for what tests throw away: creating a
+// MemoryFolder is a place in memory for what tests throw away: creating a
 // database there takes 15 ms, on a disk up to half a second. It is not used if
 // the caller named a temporary folder, or if there is little room, as in most
 // containers.
-func memoryFolder() (string, bool) {
+func MemoryFolder() (string, bool) {
 	const (
 		folder    = "/dev/shm"
 		tmpfs     = 0x01021994

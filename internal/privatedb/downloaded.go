@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -23,7 +23,7 @@ const (
 // cache folder, once. It is used for the download only: it would start the
 // server as the caller, who may be root, and not stop it when the caller is
 // killed.
-func (h host) startDownloaded(ctx context.Context, w want) (backend, error) {
+func (h host) startDownloaded(ctx context.Context, w Want) (Backend, error) {
 	if h.cacheDir == "" {
 		return nil, errors.New("there is no cache folder to keep them in")
 	}
@@ -72,7 +72,7 @@ func (h host) download(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("download: %w", err)
 	}
-	port, err := freePort()
+	port, err := FreePort()
 	if err != nil {
 		return fmt.Errorf("download: %w", err)
 	}
@@ -81,7 +81,7 @@ func (h host) download(ctx context.Context, dir string) error {
 		Version(downloadVersion).
 		BinaryRepositoryURL(from).
 		Port(uint32(port)).
-		Password(randomHex(16)).
+		Password(RandomHex(16)).
 		CachePath(filepath.Join(work, "archive")).
 		RuntimePath(filepath.Join(work, "run")).
 		BinariesPath(unpacked).

@@ -1,6 +1,6 @@
 //go:build unix
 
-package devdb
+package privatedb
 
 import (
 	"archive/tar"
@@ -83,10 +83,10 @@ func TestADownloadIsMadeOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := query[int](t, b.adminURL(), "SELECT 1"); got != 1 || !strings.Contains(b.how(), h.cacheDir) {
-			t.Errorf("it says %s", b.how())
+		if got := query[int](t, b.AdminURL(), "SELECT 1"); got != 1 || !strings.Contains(b.How(), h.cacheDir) {
+			t.Errorf("it says %s", b.How())
 		}
-		if err := b.close(); err != nil {
+		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
 	}

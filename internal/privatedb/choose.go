@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -7,22 +7,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
-// A backend is a server that one of the ways found or started. Its methods are
-// called one at a time.
-type backend interface {
-	adminURL() string
-	how() string
-	// ours says that close takes the whole server with it, databases included.
-	ours() bool
-	kill(ctx context.Context) error
-	stopImmediate(ctx context.Context) error
-	restart(ctx context.Context) error
-	// close stops the server and removes what it left, also after kill.
-	close() error
+// A Backend is a server that one of the ways found or started. Its methods are
+// called one at a time, in the keeper.
+type Backend interface {
+	// AdminURL is a connection string of a role that makes and drops databases.
+	AdminURL() string
+	// How says in one line, without secrets, which server this is.
+	How() string
+	// Ours says that Close takes the whole server with it, databases included.
+	Ours() bool
+	Kill(ctx context.Context) error
+	StopImmediate(ctx context.Context) error
+	Restart(ctx context.Context) error
+	// Close stops the server and removes what it left, also after Kill.
+	Close() error
 }
 
 // host is what the ways look at on this machine; tests replace it.
@@ -30,13 +33,9 @@ type host struct {
 	getenv     func(string) string
 	lookPath   func(string) (string, error)
 	folders    []string // patterns of folders with server binaries
-	sockets    []string // where a Docker daemon may listen when DOCKER_HOST is not set
 	repository string   // where server binaries are downloaded; "" is the default of embedded-postgres
 	cacheDir   string   // where downloads are kept; "" if there is no such place
-
-	// pullTimeout bounds the pull of an image, and pullSilence how long the
-	// daemon may say nothing, as it does where no registry can be reached.
-	pullTimeout, pullSilence time.Duration
+	more       []Way    // of the door
 }
 
 func thisHost() host {
@@ -44,32 +43,28 @@ func thisHost() host {
 		getenv:   os.Getenv,
 		lookPath: exec.LookPath,
 		folders:  binaryFolders,
-		sockets:  []string{"/var/run/docker.sock"},
-
-		pullTimeout: 60 * time.Second,
-		pullSilence: 20 * time.Second,
-	}
-	if run := os.Getenv("XDG_RUNTIME_DIR"); run != "" {
-		h.sockets = append(h.sockets, filepath.Join(run, "docker.sock"))
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		h.sockets = append(h.sockets,
-			filepath.Join(home, ".docker", "run", "docker.sock"),
-			filepath.Join(home, ".colima", "default", "docker.sock"))
-	}
-	if privileged() {
-		// Another user runs the binaries, who may not look into root's home.
-		h.cacheDir = "/var/cache/millrace"
-	} else if cache, err := os.UserCacheDir(); err == nil {
-		h.cacheDir = filepath.Join(cache, "millrace")
+		cacheDir: CacheDir(),
 	}
 	return h
+}
+
+// CacheDir is where downloads are kept, "" if there is no such place.
+func CacheDir() string {
+	if privileged() {
+		// Another user runs the binaries, who may not look into root's home.
+		return "/var/cache/millrace"
+	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		return filepath.Join(cache, "millrace")
+	}
+	return ""
 }
 
 // attempt is a way that did not serve.
 type attempt struct {
 	Way    string
 	Reason string
+	Hint   string `json:",omitempty"`
 }
 
 // NoServerError says that no Postgres could be found or started: what was
@@ -80,11 +75,17 @@ type NoServerError struct {
 
 func (e *NoServerError) Error() string {
 	var b strings.Builder
-	b.WriteString("devdb: no Postgres was found and none could be started:\n")
+	b.WriteString("privatedb: no Postgres was found and none could be started:\n")
 	for _, t := range e.Tried {
 		fmt.Fprintf(&b, "  - %s: %s\n", t.Way, strings.ReplaceAll(t.Reason, "\n", "\n    "))
 	}
-	b.WriteString("set DATABASE_URL to a Postgres 13 or newer, or start Docker, or install the server: " + installHint(runtime.GOOS))
+	b.WriteString("set DATABASE_URL to a Postgres 13 or newer, or ")
+	for _, t := range e.Tried {
+		if t.Hint != "" {
+			b.WriteString(t.Hint + ", or ")
+		}
+	}
+	b.WriteString("install the server: " + installHint(runtime.GOOS))
 	return b.String()
 }
 
@@ -103,42 +104,44 @@ func installHint(goos string) string {
 // startTimeout bounds the start of a server, a pull or download not included.
 const startTimeout = 90 * time.Second
 
+// A Way is one to get a server.
+type Way struct {
+	Name  string // for the error that says what was tried
+	Hint  string // what would make it serve, such as "start Docker"; "" adds nothing to that error
+	Start func(context.Context, Want) (Backend, error)
+}
+
 // choose takes the first way that serves, in the order the package documents.
-func (h host) choose(ctx context.Context, w want) (backend, error) {
+func (h host) choose(ctx context.Context, w Want) (Backend, error) {
 	if w.DatabaseURL != "" {
 		return connectGiven(ctx, w.DatabaseURL)
 	}
-	type way struct {
-		name  string
-		start func(context.Context, want) (backend, error)
-	}
-	docker := way{"Docker, image " + h.image(), h.startContainer}
-	binaries := way{"installed server binaries", h.startInstalled}
-	ways := []way{binaries, docker}
+	binaries := []Way{{Name: "installed server binaries", Start: h.startInstalled}}
+	ways := slices.Concat(binaries, h.more)
 	if w.Purpose == ForTests {
-		ways = []way{docker, binaries}
+		ways = slices.Concat(h.more, binaries)
 	}
-	ways = append(ways, way{"downloaded server binaries", h.startDownloaded})
+	ways = append(ways, Way{Name: "downloaded server binaries", Start: h.startDownloaded})
 
-	tried := []attempt{{"DATABASE_URL", "not set"}}
+	tried := []attempt{{Way: "DATABASE_URL", Reason: "not set"}}
 	if w.Durable {
 		tried[0].Reason = "not used for a server that is to be killed"
 	}
 	for _, way := range ways {
-		b, err := way.start(ctx, w)
+		b, err := way.Start(ctx, w)
 		if err == nil {
 			return b, nil
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("devdb: %s: %w", way.name, context.Cause(ctx))
+			return nil, fmt.Errorf("privatedb: %s: %w", way.Name, context.Cause(ctx))
 		}
-		tried = append(tried, attempt{way.name, err.Error()})
+		tried = append(tried, attempt{Way: way.Name, Reason: err.Error(), Hint: way.Hint})
 	}
 	return nil, &NoServerError{Tried: tried}
 }
 
-// serverSettings are those of a server that is thrown away after use.
-func serverSettings(w want) []string {
+// Settings are those of a server that is thrown away after use.
+func (w Want) Settings() []string {
 	settings := []string{
 		"max_connections=200",
 		"timezone=UTC",
@@ -148,7 +151,7 @@ func serverSettings(w want) []string {
 	if !w.Durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
-	if w.fleeting() {
+	if w.Fleeting() {
 		settings = append(settings, "max_wal_size=256MB") // it may take memory
 	}
 	return settings

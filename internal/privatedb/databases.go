@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -17,7 +17,8 @@ import (
 
 const minimalVersion = 13
 
-func randomHex(n int) string {
+// RandomHex returns n random bytes in hexadecimal.
+func RandomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
@@ -35,11 +36,11 @@ func createDatabase(ctx context.Context, adminURL, name, template string) error 
 		return err
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "42501" {
-		return fmt.Errorf("devdb: the role of DATABASE_URL may not create databases, which tests need: "+
+		return fmt.Errorf("privatedb: the role of DATABASE_URL may not create databases, which tests need: "+
 			"ALTER ROLE ... CREATEDB, or unset DATABASE_URL: %w", err)
 	}
 	if err != nil {
-		return fmt.Errorf("devdb: create database %s: %w", name, err)
+		return fmt.Errorf("privatedb: create database %s: %w", name, err)
 	}
 	return nil
 }
@@ -51,7 +52,7 @@ func dropDatabase(ctx context.Context, adminURL, name string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("devdb: drop database %s: %w", name, err)
+		return fmt.Errorf("privatedb: drop database %s: %w", name, err)
 	}
 	return nil
 }
@@ -96,10 +97,10 @@ func serverVersion(ctx context.Context, conn *pgx.Conn) (version string, err err
 	return version, nil
 }
 
-// awaitServer connects until a connection succeeds, the server died, or time is
+// AwaitServer connects until a connection succeeds, the server died, or time is
 // up. It returns the address that served, and the server's version. The second
 // address and those after it are for when nothing listens on the first.
-func awaitServer(ctx context.Context, urls []string, died func() error) (string, string, error) {
+func AwaitServer(ctx context.Context, urls []string, died func() error) (string, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
@@ -121,7 +122,7 @@ func awaitServer(ctx context.Context, urls []string, died func() error) (string,
 		if dead := died(); dead != nil {
 			return "", "", dead
 		}
-		if late := pause(ctx, 25*time.Millisecond); late != nil {
+		if late := Pause(ctx, 25*time.Millisecond); late != nil {
 			return "", "", fmt.Errorf("it does not accept connections: %w (%w)", err, late)
 		}
 	}

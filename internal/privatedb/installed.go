@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -42,7 +42,7 @@ func (b binaries) path(name string) string {
 }
 
 // startInstalled starts a cluster of the newest installed version that works.
-func (h host) startInstalled(ctx context.Context, w want) (backend, error) {
+func (h host) startInstalled(ctx context.Context, w Want) (Backend, error) {
 	who, err := unprivileged()
 	if err != nil {
 		return nil, err
@@ -63,6 +63,16 @@ func (h host) startInstalled(ctx context.Context, w want) (backend, error) {
 		return nil, fmt.Errorf("none in PATH, in the folder that pg_config names, or in %s", strings.Join(h.folders, ", "))
 	}
 	return nil, errors.Join(problems...)
+}
+
+// Installed reports whether there are server binaries here that can be used.
+func Installed(ctx context.Context) bool {
+	who, err := unprivileged()
+	if err != nil {
+		return false
+	}
+	found, _ := thisHost().installed(ctx, who)
+	return len(found) > 0
 }
 
 // installed lists what can be used, newest first, and why others cannot.

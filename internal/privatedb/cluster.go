@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// superuser is the role that a server started here has.
-const superuser = "millrace"
+// Superuser is the role that a server started here has.
+const Superuser = "millrace"
 
 // cluster is a private server from binaries: a data folder below a temporary
 // one, and a postmaster that is a child of this process.
@@ -32,17 +32,17 @@ type cluster struct {
 	running  *postmaster // nil when it is down
 }
 
-func startCluster(ctx context.Context, b binaries, who *account, w want) (*cluster, error) {
-	dir, err := temporaryFolder(who, w.fleeting())
+func startCluster(ctx context.Context, b binaries, who *account, w Want) (*cluster, error) {
+	dir, err := temporaryFolder(who, w.Fleeting())
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{binaries: b, who: who, settings: serverSettings(w), dir: dir, password: randomHex(16)}
+	c := &cluster{binaries: b, who: who, settings: w.Settings(), dir: dir, password: RandomHex(16)}
 	if err = c.initdb(ctx); err == nil {
 		err = c.startOnFreePort(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.close())
+		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
@@ -62,7 +62,7 @@ func (c *cluster) initdb(ctx context.Context) error {
 	run := func(locale string) error {
 		ctx, cancel := context.WithTimeout(ctx, startTimeout)
 		defer cancel()
-		cmd := exec.CommandContext(ctx, c.binaries.path("initdb"), "-D", c.data(), "-U", superuser,
+		cmd := exec.CommandContext(ctx, c.binaries.path("initdb"), "-D", c.data(), "-U", Superuser,
 			"--auth=scram-sha-256", "--pwfile="+file, "--encoding=UTF8", "--locale="+locale, "--no-sync")
 		cmd.Env = c.env()
 		cmd.Dir = c.dir
@@ -95,7 +95,7 @@ func (c *cluster) env() []string {
 func (c *cluster) startOnFreePort(ctx context.Context) error {
 	const attempts = 5
 	for i := 1; ; i++ {
-		port, err := freePort()
+		port, err := FreePort()
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,8 @@ func (c *cluster) startOnFreePort(ctx context.Context) error {
 	}
 }
 
-func freePort() (int, error) {
+// FreePort returns a port of 127.0.0.1 that nobody listens on now.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
@@ -147,7 +148,7 @@ func (c *cluster) start(ctx context.Context) error {
 		return err
 	}
 	c.running = p
-	_, version, err := awaitServer(ctx, []string{c.adminURL()}, func() error {
+	_, version, err := AwaitServer(ctx, []string{c.AdminURL()}, func() error {
 		select {
 		case <-p.done:
 			said, _ := os.ReadFile(c.log())
@@ -163,10 +164,10 @@ func (c *cluster) start(ctx context.Context) error {
 	return nil
 }
 
-func (c *cluster) adminURL() string {
+func (c *cluster) AdminURL() string {
 	u := url.URL{
 		Scheme:   "postgres",
-		User:     url.UserPassword(superuser, c.password),
+		User:     url.UserPassword(Superuser, c.password),
 		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)),
 		Path:     "/postgres",
 		RawQuery: "sslmode=disable",
@@ -174,13 +175,13 @@ func (c *cluster) adminURL() string {
 	return u.String()
 }
 
-func (c *cluster) how() string { return fmt.Sprintf("%s, on 127.0.0.1:%d", c.text, c.port) }
+func (c *cluster) How() string { return fmt.Sprintf("%s, on 127.0.0.1:%d", c.text, c.port) }
 
-func (c *cluster) ours() bool { return true }
+func (c *cluster) Ours() bool { return true }
 
-// kill ends all processes at once. The postmaster is frozen first, so that its
+// Kill ends all processes at once. The postmaster is frozen first, so that its
 // children are known.
-func (c *cluster) kill(ctx context.Context) error {
+func (c *cluster) Kill(ctx context.Context) error {
 	p := c.running
 	if p == nil {
 		return nil
@@ -197,7 +198,7 @@ func (c *cluster) kill(ctx context.Context) error {
 	return err
 }
 
-func (c *cluster) stopImmediate(ctx context.Context) error {
+func (c *cluster) StopImmediate(ctx context.Context) error {
 	p := c.running
 	if p == nil {
 		return nil
@@ -214,18 +215,18 @@ func (c *cluster) stopImmediate(ctx context.Context) error {
 	}
 }
 
-// restart retries: what is left of a killed server keeps its shared memory
+// Restart retries: what is left of a killed server keeps its shared memory
 // until its last process has noticed.
-func (c *cluster) restart(ctx context.Context) error {
+func (c *cluster) Restart(ctx context.Context) error {
 	if c.running != nil {
-		return errors.New("devdb: restart: the server is running")
+		return errors.New("privatedb: restart: the server is running")
 	}
 	for {
 		err := c.start(ctx)
 		if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), "shared memory block") {
 			return err
 		}
-		if pause(ctx, 50*time.Millisecond) != nil {
+		if Pause(ctx, 50*time.Millisecond) != nil {
 			return err
 		}
 	}
@@ -238,13 +239,13 @@ func (c *cluster) halt() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if c.stopImmediate(ctx) == nil {
+	if c.StopImmediate(ctx) == nil {
 		return nil
 	}
-	return c.kill(context.Background())
+	return c.Kill(context.Background())
 }
 
-func (c *cluster) close() error {
+func (c *cluster) Close() error {
 	err := c.halt()
 	c.forgetKilled()
 	// Children of a killed postmaster may still be writing.

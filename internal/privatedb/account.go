@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"errors"
@@ -36,7 +36,7 @@ func unprivileged() (*account, error) {
 // temporaryFolder makes a folder that belongs to the account and nobody else.
 func temporaryFolder(who *account, inMemory bool) (string, error) {
 	base := os.TempDir()
-	if memory, ok := memoryFolder(); ok && inMemory {
+	if memory, ok := MemoryFolder(); ok && inMemory {
 		base = memory
 	} else if who != nil {
 		for _, candidate := range []string{base, "/tmp", "/var/tmp"} {

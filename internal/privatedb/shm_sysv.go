@@ -1,6 +1,6 @@
 //go:build linux || (darwin && !ios)
 
-package devdb
+package privatedb
 
 import "golang.org/x/sys/unix"
 

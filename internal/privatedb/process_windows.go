@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"errors"

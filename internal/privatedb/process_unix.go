@@ -1,6 +1,6 @@
 //go:build unix
 
-package devdb
+package privatedb
 
 import (
 	"errors"

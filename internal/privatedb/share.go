@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"bufio"
@@ -20,13 +20,13 @@ import (
 const maxSocketPath = 100
 
 // connectPrivate starts a keeper for the caller alone.
-func connectPrivate(ctx context.Context) (*keeperConn, error) {
+func (d *Door) connectPrivate(ctx context.Context) (*keeperConn, error) {
 	dir, err := os.MkdirTemp(socketBase(), "millrace-devdb-")
 	if err != nil {
 		return nil, err
 	}
 	socket := filepath.Join(dir, "s")
-	k, err := spawnKeeper(ctx, socket)
+	k, err := d.spawnKeeper(ctx, socket)
 	if err != nil {
 		_ = os.RemoveAll(dir)
 		return nil, err
@@ -36,9 +36,9 @@ func connectPrivate(ctx context.Context) (*keeperConn, error) {
 
 // connectShared joins the keeper that processes of this user share, or starts
 // it. Where there is no way to share, the keeper is private.
-func connectShared(ctx context.Context) (*keeperConn, error) {
+func (d *Door) connectShared(ctx context.Context) (*keeperConn, error) {
 	for range 5 {
-		socket, err := sharedSocket()
+		socket, err := d.sharedSocket()
 		if err != nil {
 			break
 		}
@@ -49,21 +49,21 @@ func connectShared(ctx context.Context) (*keeperConn, error) {
 		if err != nil {
 			break
 		}
-		return joinShared(ctx, socket, lock)
+		return d.joinShared(ctx, socket, lock)
 	}
-	return connectPrivate(ctx)
+	return d.connectPrivate(ctx)
 }
 
 // joinShared holds the lock until the keeper is reached, so that two who find
 // none do not both start one. A keeper takes it to give up its socket.
-func joinShared(ctx context.Context, socket string, lock *sharedLock) (*keeperConn, error) {
+func (d *Door) joinShared(ctx context.Context, socket string, lock *sharedLock) (*keeperConn, error) {
 	defer lock.release()
 	if k, err := dialKeeper(ctx, socket); err == nil {
 		lock.keep = true
 		return k, nil
 	}
 	_ = os.Remove(socket) // of a keeper that was killed
-	k, err := spawnKeeper(ctx, socket)
+	k, err := d.spawnKeeper(ctx, socket)
 	lock.keep = err == nil
 	return k, err
 }
@@ -71,7 +71,7 @@ func joinShared(ctx context.Context, socket string, lock *sharedLock) (*keeperCo
 // sharedSocket is where the shared keeper of this user listens, in a folder
 // that belongs to this user alone. What decides which server a keeper would
 // start is part of the name.
-func sharedSocket() (string, error) {
+func (d *Door) sharedSocket() (string, error) {
 	h := sha256.New()
 	for _, name := range []string{"MILLRACE_POSTGRES_IMAGE", "DOCKER_HOST", "PATH", "XDG_RUNTIME_DIR", "HOME"} {
 		fmt.Fprintf(h, "%s=%q\n", name, os.Getenv(name))
@@ -83,7 +83,7 @@ func sharedSocket() (string, error) {
 	if err := ownFolder(dir); err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("v%d-%s", protocolVersion, hex.EncodeToString(h.Sum(nil)[:6]))
+	name := fmt.Sprintf("v%d-%s-%s", protocolVersion, d.name, hex.EncodeToString(h.Sum(nil)[:6]))
 	return filepath.Join(dir, name), nil
 }
 
@@ -91,14 +91,14 @@ func sharedSocket() (string, error) {
 // in it would be too long for the system.
 func socketBase() string {
 	dir := os.TempDir()
-	if len(dir)+len("/millrace-devdb-4294967295/v1-0123456789ab.lock") > maxSocketPath && runtime.GOOS != "windows" {
+	if len(dir)+len("/millrace-devdb-4294967295/v1-private-0123456789ab.lock") > maxSocketPath && runtime.GOOS != "windows" {
 		return "/tmp"
 	}
 	return dir
 }
 
 // spawnKeeper starts a keeper that listens on the socket, and connects to it.
-func spawnKeeper(ctx context.Context, socket string) (*keeperConn, error) {
+func (d *Door) spawnKeeper(ctx context.Context, socket string) (*keeperConn, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("start the keeper: %w", err)
@@ -114,7 +114,7 @@ func spawnKeeper(ctx context.Context, socket string) (*keeperConn, error) {
 
 	cmd := exec.Command(self)
 	cmd.Args[0] = "millrace-devdb"
-	cmd.Env = append(os.Environ(), keeperEnv+"="+socket)
+	cmd.Env = append(os.Environ(), keeperEnv+"="+d.name+":"+socket)
 	cmd.Dir = filepath.Dir(socket)
 	cmd.Stdout = write // nothing else is inherited: "go test" waits for who holds its output
 	cmd.SysProcAttr = ownSession()

@@ -1,4 +1,4 @@
-package devdb
+package privatedb
 
 import (
 	"context"
@@ -15,18 +15,8 @@ import (
 )
 
 // keeperEnv, in the environment of a new process of this program, makes it a
-// keeper. Its value is the socket to listen on.
+// keeper. Its value is the name of the door, a colon, and the socket to listen on.
 const keeperEnv = "MILLRACE_DEVDB_KEEPER"
-
-// A package's init is the only place that comes before the main function of
-// whatever program this is. A shell script as keeper would not need it, but
-// could neither speak to a Docker daemon nor run on Windows.
-func init() {
-	if socket := os.Getenv(keeperEnv); socket != "" {
-		_ = os.Unsetenv(keeperEnv) // the server must not inherit it
-		os.Exit(keeperMain(socket))
-	}
-}
 
 // keeperReady is the line a keeper prints when it can be reached.
 const keeperReady = "millrace-devdb is listening"
@@ -35,7 +25,7 @@ const keeperReady = "millrace-devdb is listening"
 // users to leave after it was asked to end.
 const keeperPatience = 10 * time.Second
 
-func keeperMain(socket string) int {
+func (d *Door) keep(socket string) int {
 	// Ctrl-C is for the users; what it does to them is what counts.
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP)
 	asked := make(chan os.Signal, 1)
@@ -51,7 +41,7 @@ func keeperMain(socket string) int {
 
 	// The context lives as long as there are users.
 	ctx, end := context.WithCancel(context.Background())
-	k := newKeeper(thisHost(), end)
+	k := newKeeper(d.host(), end)
 	go k.accept(ctx, l)
 	go func() {
 		<-asked
@@ -85,9 +75,9 @@ type keeper struct {
 	trouble error      // what went wrong at the end
 
 	starting sync.Once
-	want     want          // of the first who asked
-	started  chan struct{} // closed when backend and err are set
-	server   backend
+	want     Want          // of the first who asked
+	started  chan struct{} // closed when server and err are set
+	server   Backend
 	err      error
 
 	using sync.Mutex // held while server is used
@@ -190,24 +180,24 @@ func (k *keeper) handle(ctx context.Context, u *session, req request) (answer, e
 	switch req.Op {
 	case opKill, opStop, opRestart:
 		if !k.want.Durable {
-			return answer{}, fmt.Errorf("devdb: %s: this server is not one that was started as durable", req.Op)
+			return answer{}, fmt.Errorf("privatedb: %s: this server is not one that was started as durable", req.Op)
 		}
 	}
 	switch req.Op {
 	case opStart:
-		return answer{URL: k.server.adminURL(), How: k.server.how(), Keeper: os.Getpid()}, nil
+		return answer{URL: k.server.AdminURL(), How: k.server.How(), Keeper: os.Getpid()}, nil
 	case opCreate:
 		return k.create(ctx, u, req.Name)
 	case opDrop:
 		return answer{}, k.drop(ctx, u, req.Name)
 	case opKill:
-		return answer{}, k.server.kill(ctx)
+		return answer{}, k.server.Kill(ctx)
 	case opStop:
-		return answer{}, k.server.stopImmediate(ctx)
+		return answer{}, k.server.StopImmediate(ctx)
 	case opRestart:
-		return answer{}, k.server.restart(ctx)
+		return answer{}, k.server.Restart(ctx)
 	}
-	return answer{}, fmt.Errorf("devdb: unknown request %q", req.Op)
+	return answer{}, fmt.Errorf("privatedb: unknown request %q", req.Op)
 }
 
 func (k *keeper) start(ctx context.Context) {
@@ -216,21 +206,21 @@ func (k *keeper) start(ctx context.Context) {
 }
 
 func (k *keeper) create(ctx context.Context, u *session, template string) (answer, error) {
-	name := "millrace_test_" + randomHex(8)
+	name := "millrace_test_" + RandomHex(8)
 	u.databases[name] = true // before it is there, so that nothing can come between
-	if err := createDatabase(ctx, k.server.adminURL(), name, template); err != nil {
+	if err := createDatabase(ctx, k.server.AdminURL(), name, template); err != nil {
 		delete(u.databases, name)
 		return answer{}, err
 	}
-	url, err := withDatabase(k.server.adminURL(), name)
+	url, err := withDatabase(k.server.AdminURL(), name)
 	return answer{Name: name, URL: url}, err
 }
 
 func (k *keeper) drop(ctx context.Context, u *session, name string) error {
 	if !u.databases[name] {
-		return fmt.Errorf("devdb: drop database %q: it was not created here", name)
+		return fmt.Errorf("privatedb: drop database %q: it was not created here", name)
 	}
-	if err := dropDatabase(ctx, k.server.adminURL(), name); err != nil {
+	if err := dropDatabase(ctx, k.server.AdminURL(), name); err != nil {
 		return err
 	}
 	delete(u.databases, name)
@@ -278,14 +268,14 @@ func (k *keeper) dropAll(u *session, last bool) error {
 	}
 	k.using.Lock()
 	defer k.using.Unlock()
-	if last && k.server.ours() {
+	if last && k.server.Ours() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	var errs []error
 	for name := range u.databases {
-		errs = append(errs, dropDatabase(ctx, k.server.adminURL(), name))
+		errs = append(errs, dropDatabase(ctx, k.server.AdminURL(), name))
 	}
 	return errors.Join(errs...)
 }
@@ -316,7 +306,7 @@ func (k *keeper) finish() {
 	}
 	k.using.Lock()
 	defer k.using.Unlock()
-	err := k.server.close()
+	err := k.server.Close()
 	k.mu.Lock()
 	k.trouble = errors.Join(k.trouble, err)
 	k.mu.Unlock()
