@@ -37,6 +37,8 @@ type attempt struct {
 	by      *nodeRun
 	state   RunState
 	already bool
+
+	undecided bool // a unit was committed, or may have been, and a later one not
 }
 
 // stopError is what readers and writers return once an attempt is over.

@@ -14,6 +14,9 @@ func (a *attempt) execute(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
+	if a.undecided {
+		ctx = context.WithValue(ctx, undecidedKey{}, true)
+	}
 	a.units.rollback(ctx, func(u Unit, err error) {
 		a.logger.Warn("rollback failed; what was not committed is not visible", "unit", u.Name(), "error", err)
 	})
@@ -71,10 +74,13 @@ func (a *attempt) recover(ctx context.Context) (done bool, err error) {
 	a.mu.Lock()
 	a.already = true
 	a.mu.Unlock()
+	run := a.run
+	run.Attempt = known.Committed.Attempt
+	committed := context.WithValue(ctx, scopeKey{}, &scope{run: run, state: state, attempt: a, logger: a.logger})
 	for _, r := range a.nodes {
 		r.skip()
 		if f, ok := r.node.value.(Finisher); ok {
-			if err := protect(func() error { return f.Finish(ctx) }); err != nil {
+			if err := protect(func() error { return f.Finish(committed) }); err != nil {
 				return false, &StageError{Pipeline: a.p.name, Stage: r.node.name, Err: err}
 			}
 		}
@@ -163,6 +169,7 @@ func (a *attempt) commitFailure(u Unit, committed []string, err error) error {
 	e := &CommitError{Committed: committed, Failed: u.Name(), Err: err, Unknown: errors.Is(err, ErrOutcomeUnknown)}
 	var marked error = e
 	if len(committed) > 0 || e.Unknown {
+		a.undecided = true
 		if a.p.options.State != nil {
 			marked = Transient(e)
 		} else {

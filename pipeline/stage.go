@@ -119,7 +119,7 @@ type Range struct {
 // the ledger's commit (a file that is renamed, say). When an attempt finds that
 // an earlier one of the same run did commit, the runner calls Finish instead of
 // running the stage, so that what a crash left half-way is completed.
-// [RunFrom] tells which run.
+// [RunFrom] tells which run, with the attempt that committed.
 type Finisher interface {
 	Finish(ctx context.Context) error
 }

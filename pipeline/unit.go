@@ -32,6 +32,15 @@ type Unit interface {
 	Rollback(ctx context.Context) error
 }
 
+type undecidedKey struct{}
+
+// MayBeCommitted tells a unit whose Rollback is called whether a unit before it has committed, or may have: with a ledger
+// a retry then completes what this one has prepared ([Finisher]), and otherwise nobody will.
+func MayBeCommitted(ctx context.Context) bool {
+	undecided, _ := ctx.Value(undecidedKey{}).(bool)
+	return undecided
+}
+
 // Phase orders the commits of the units of one run; within a phase they commit in
 // the order in which they were joined.
 type Phase int
