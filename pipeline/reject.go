@@ -100,6 +100,11 @@ func (p *rejectPort) reject(r Reject) error {
 	if p == nil { // a source that is read outside any run
 		return Permanent(&RejectError{First: r, Last: r, Count: 1, MostReason: r.Reason, MostCount: 1})
 	}
+	select {
+	case <-p.run.done: // by a goroutine that the stage left behind
+		return errReturned
+	default:
+	}
 	if r.Stage == "" {
 		r.Stage = p.run.node.name
 	}
@@ -159,5 +164,5 @@ func (b *rejectBook) serve(ctx context.Context) error {
 	}
 	b.stream.Lock()
 	defer b.stream.Unlock()
-	return b.out.Flush()
+	return b.out.end()
 }
