@@ -19,14 +19,20 @@ func TestARejectIsCleanWhoeverMadeIt(t *testing.T) {
 	sourceThatRejects := pipeline.SourceFunc[int](func(_ context.Context, out *pipeline.Writer[int]) error { return out.Reject(dirty()) })
 	drain := pipeline.SinkFunc[int](func(_ context.Context, in *pipeline.Reader[int]) error { return in.Reject(dirty()) })
 	for name, build := range map[string]func(*pipeline.Pipeline){
-		"a source": func(p *pipeline.Pipeline) { pipeline.To(pipeline.From(p, "from", sourceThatRejects), "to", &collector[int]{}) },
+		"a source": func(p *pipeline.Pipeline) {
+			pipeline.To(pipeline.From(p, "from", sourceThatRejects), "to", &collector[int]{})
+		},
 		"a transform, by its reader": func(p *pipeline.Pipeline) {
 			pipeline.To(pipeline.Via(pipeline.From(p, "from", numbers(0)), "via", pipeline.TransformFunc[int, int](
-				func(_ context.Context, in *pipeline.Reader[int], _ *pipeline.Writer[int]) error { return in.Reject(dirty()) })), "to", &collector[int]{})
+				func(_ context.Context, in *pipeline.Reader[int], _ *pipeline.Writer[int]) error {
+					return in.Reject(dirty())
+				})), "to", &collector[int]{})
 		},
 		"a transform, by its writer": func(p *pipeline.Pipeline) {
 			pipeline.To(pipeline.Via(pipeline.From(p, "from", numbers(0)), "via", pipeline.TransformFunc[int, int](
-				func(_ context.Context, _ *pipeline.Reader[int], out *pipeline.Writer[int]) error { return out.Reject(dirty()) })), "to", &collector[int]{})
+				func(_ context.Context, _ *pipeline.Reader[int], out *pipeline.Writer[int]) error {
+					return out.Reject(dirty())
+				})), "to", &collector[int]{})
 		},
 		"a sink": func(p *pipeline.Pipeline) { pipeline.To(pipeline.From(p, "from", numbers(0)), "to", drain) },
 		"a source that is read within a stage": func(p *pipeline.Pipeline) {
