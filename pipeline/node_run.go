@@ -42,7 +42,10 @@ func newReader[T any](r *nodeRun, stats *laneStats) *Reader[T] {
 }
 
 func newWriter[T any](r *nodeRun, stats *laneStats) *Writer[T] {
-	w := &Writer[T]{halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), rejects: &rejectPort{run: r, book: r.attempt.rejects}}
+	w := &Writer[T]{
+		halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), over: make(chan struct{}),
+		rejects: &rejectPort{run: r, book: r.attempt.rejects},
+	}
 	w.buf = w.free.get()
 	for _, f := range r.outputs {
 		w.queues = append(w.queues, f.(*queue[T]))

@@ -169,9 +169,6 @@ func (p *Pipeline) validate(ctx context.Context) error {
 
 	problems = append(problems, p.graphProblems(nodes)...)
 	problems = append(problems, p.claimProblems(nodes)...)
-	if len(problems) > 0 { // a broken graph is not worth asking a database about
-		return &ValidationError{Pipeline: p.name, Problems: problems}
-	}
 	for _, n := range nodes {
 		v, ok := n.value.(Validator)
 		if !ok {

@@ -21,7 +21,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 		q := &queue[T]{batches: make(chan []T, DefaultBuffer), free: freeListOf[T](lists)}
 		q.producers.Store(1)
 		stats := newLaneStats()
-		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get()}
+		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get(), over: make(chan struct{})}
 		if s := scopeFrom(ctx); s != nil && s.node != nil {
 			out.rejects = &rejectPort{run: s.node, book: s.attempt.rejects}
 		}
@@ -38,7 +38,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 				if err := source.Extract(ctx, out); err != nil {
 					return err
 				}
-				return out.Flush()
+				return out.end()
 			})
 			if err == nil {
 				q.producerDone()

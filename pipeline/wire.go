@@ -115,7 +115,7 @@ func From[T any](p *Pipeline, name string, source Source[T], options ...StageOpt
 			if err := parts[i].Extract(ctx, out); err != nil {
 				return err
 			}
-			return out.Flush()
+			return out.end()
 		})
 	}
 	p.add(n, options)
@@ -143,7 +143,7 @@ func Via[In, Out any](in Stream[In], name string, transform Transform[In, Out], 
 				if err := lanes.TransformLanes(ctx, ins, out); err != nil {
 					return err
 				}
-				return out.Flush()
+				return out.end()
 			})
 		}
 		return r.lanesOf(r.node.lanes, func(_ int, stats *laneStats) error {
@@ -151,7 +151,7 @@ func Via[In, Out any](in Stream[In], name string, transform Transform[In, Out], 
 			if err := transform.Transform(ctx, newReader[In](r, stats), out); err != nil {
 				return err
 			}
-			return out.Flush()
+			return out.end()
 		})
 	}
 	in.p.add(n, options)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // Config is what a service is made of. Only Pool and Registry are required.
@@ -114,7 +115,7 @@ func (c Config) withDefaults() (Config, error) {
 		rand.Read(b[:])
 		c.Name = host + "-" + hex.EncodeToString(b[:])
 	}
-	if len(c.Name) > 100 || !validText(c.Name) {
+	if len(c.Name) > 100 || !cleantext.Is(c.Name) {
 		return c, errors.New("runs: Config.Name is not UTF-8 text of at most 100 bytes")
 	}
 	if c.Logger == nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // The sizes of what is kept of a log.
@@ -90,10 +91,10 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 	if level < r.logs.level {
 		return
 	}
-	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: cleanText(message, maxMessage)}
+	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: cleantext.Short(message, maxMessage)}
 	fields := map[string]string{}
 	if name != "" {
-		fields["logger"] = cleanText(name, 200)
+		fields["logger"] = cleantext.Short(name, 200)
 	}
 	size := len(line.message) + 64
 	for i := 0; i+1 < len(args); i += 2 {
@@ -102,11 +103,11 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 		case "pipeline", "run", "attempt": // they are columns
 			continue
 		case "stage":
-			line.stage = cleanText(fmt.Sprint(value), 200)
+			line.stage = cleantext.Short(fmt.Sprint(value), 200)
 			continue
 		}
-		text := cleanText(fmt.Sprint(value), maxMessage)
-		fields[cleanText(key, 100)] = text
+		text := cleantext.Short(fmt.Sprint(value), maxMessage)
+		fields[cleantext.Short(key, 100)] = text
 		size += len(key) + len(text)
 	}
 	if len(fields) > 0 {
@@ -241,7 +242,7 @@ func (s *Service) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLin
 		return none, invalid("after", "after is %d: it cannot be negative", f.After)
 	case f.Attempt < 0:
 		return none, invalid("attempt", "attempt is %d: it cannot be negative", f.Attempt)
-	case !validText(f.Stage):
+	case !cleantext.Is(f.Stage):
 		return none, invalid("stage", "the stage is not UTF-8 text")
 	}
 	clause, args := "", []any{id, f.After, limit + 1}

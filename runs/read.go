@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -209,7 +210,7 @@ func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (
 		}
 		where("r.state = any($%d)", states)
 	}
-	if !validText(f.Pipeline) {
+	if !cleantext.Is(f.Pipeline) {
 		return none, invalid("pipeline", "the name is not UTF-8 text")
 	}
 	if token != "" {

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/robfig/cron/v3"
 
@@ -210,6 +209,3 @@ func (d *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, 
 	}
 	return p, nil
 }
-
-// validText tells whether Postgres can keep s as text.
-func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -32,7 +33,7 @@ func (k *keptRejects) add(r pipeline.Reject) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.total++
-	reason := cleanText(r.Reason, 500)
+	reason := cleantext.Short(r.Reason, 500)
 	if k.reasons == nil {
 		k.reasons = map[string]int64{}
 	}
@@ -72,8 +73,8 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, sql statements, sche
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {
 		r := kept[i]
 		return []any{
-			id, int64(i + 1), cleanText(r.Stage, 200), cleanText(r.Source, 2000), r.Line, r.Offset, r.Raw,
-			cleanText(r.Column, 200), cleanText(r.Value, 4000), cleanText(r.Reason, 4000),
+			id, int64(i + 1), cleantext.Short(r.Stage, 200), cleantext.Short(r.Source, 2000), r.Line, r.Offset, r.Raw,
+			cleantext.Short(r.Column, 200), cleantext.Short(r.Value, 4000), cleantext.Short(r.Reason, 4000),
 		}, nil
 	}))
 	return err

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -38,7 +38,7 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 	}
 	message, count, reasons := "", int64(0), []byte("{}")
 	if e.err != nil {
-		message = cleanText(e.err.Error(), 8192)
+		message = cleantext.Short(e.err.Error(), 8192)
 	}
 	if e.rejects != nil {
 		if count, reasons, err = e.rejects.counts(); err != nil {
@@ -91,19 +91,6 @@ func reportJSON(r *pipeline.Report) (*string, error) {
 	}
 	text := string(document)
 	return &text, nil
-}
-
-// cleanText makes text that Postgres can keep, cut at about most bytes.
-func cleanText(text string, most int) string {
-	cut := len(text) > most
-	if cut {
-		text = text[:most]
-	}
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if cut {
-		text += " …"
-	}
-	return text
 }
 
 // settle writes how an attempt ended that did not commit its own end, as long as the run is

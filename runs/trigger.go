@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
@@ -24,7 +25,7 @@ func (s *Service) find(name string) (*definition, error) {
 const maxBy = 200
 
 func checkBy(by string) error {
-	if len(by) > maxBy || !validText(by) {
+	if len(by) > maxBy || !cleantext.Is(by) {
 		return invalid("by", "who does it must be UTF-8 text of at most %d bytes", maxBy)
 	}
 	return nil

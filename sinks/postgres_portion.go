@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -179,7 +178,6 @@ func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 		reject.Reason = err.Error()
 		reject.Value = show(record)
 	}
-	reject.Value = cut(reject.Value)
 	return reject
 }
 
@@ -190,7 +188,6 @@ func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		reject.Column, reject.Value = pgcatalog.Place(refused)
-		reject.Value = cut(reject.Value)
 		reject.Reason = refused.Message
 		if refused.Detail != "" && !strings.HasPrefix(refused.Code, "23") {
 			reject.Reason += ": " + refused.Detail
@@ -205,18 +202,5 @@ func show(record any) string {
 	if err != nil {
 		document = fmt.Appendf(nil, "%+v", record)
 	}
-	return cut(string(document))
-}
-
-// cut keeps a value short, valid UTF-8 and free of NUL.
-func cut(s string) string {
-	const most = 1000
-	if len(s) > most {
-		n := most
-		for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n] + "..."
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return string(document)
 }

@@ -149,7 +149,7 @@ func (l *pgLoad[T]) stagedRecord(ctx context.Context, turn *pgunit.Turn, newest 
 	err = turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		return conn.QueryRow(ctx, "select (to_jsonb(r) - $2)::text from "+newest.Sanitize()+" r where "+pgx.Identifier{l.staging.ordinal}.Sanitize()+" = $1", number, l.staging.ordinal).Scan(&document)
 	})
-	return cut(document), err
+	return document, err
 }
 
 // isRowProblem tells refusals that are about the data of a row from those that are

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -112,12 +113,12 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 	if err := lines.write(header); err != nil {
 		return err
 	}
-	without := 0
+	without, source := 0, cleantext.Clean(s.Source)
 	for reject, err := range in.All() {
 		if err != nil {
 			return err
 		}
-		if s.Source != "" && reject.Source != s.Source {
+		if s.Source != "" && reject.Source != source {
 			continue
 		}
 		if reject.Raw == nil {

@@ -197,7 +197,7 @@ func (j *looking[T, Ref, K]) enrich(refs *references[T, Ref, K], in *pipeline.Re
 // miss tells whether to keep a record whose key the reference lacks.
 func (l *Lookup[T, Ref, K]) miss(key K, reject func(pipeline.Reject) error) (keep bool, err error) {
 	if l.Misses == RejectMisses {
-		return false, reject(pipeline.Reject{Column: l.Column, Value: cleanValue(fmt.Sprint(key)), Reason: "is not in the reference (" + l.reference() + ")"})
+		return false, reject(pipeline.Reject{Column: l.Column, Value: fmt.Sprint(key), Reason: "is not in the reference (" + l.reference() + ")"})
 	}
 	return l.Misses == KeepMisses, nil
 }

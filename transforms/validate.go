@@ -94,7 +94,7 @@ func (v Validate[T]) broken(record *T) *Rule[T] {
 func (r *Rule[T]) reject(record *T) pipeline.Reject {
 	reject := pipeline.Reject{Column: r.Column, Reason: r.Reason}
 	if r.Value != nil {
-		reject.Value = cleanValue(fmt.Sprint(r.Value(record)))
+		reject.Value = fmt.Sprint(r.Value(record))
 	}
 	if reject.Reason == "" {
 		reject.Reason = "is not valid"
