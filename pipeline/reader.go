@@ -95,6 +95,9 @@ func (r *Reader[T]) next() ([]T, error) {
 		if err := r.halt.stopped(); err != nil {
 			return nil, err
 		}
+		if r.queue.hasLeft() {
+			return nil, errReturned
+		}
 		batch, ok, err := r.receive()
 		if err != nil {
 			return nil, err
@@ -121,7 +124,12 @@ func (r *Reader[T]) receive() (batch []T, ok bool, err error) {
 	select {
 	case batch, ok = <-r.queue.batches:
 		return batch, ok, nil
+	case <-r.queue.left:
+		return nil, false, errReturned
 	case <-r.halt.done:
 		return nil, false, r.halt.err()
 	}
 }
+
+// idle tells whether the next batch would have to be waited for.
+func (r *Reader[T]) idle() bool { return len(r.rest) == 0 && len(r.queue.batches) == 0 }
