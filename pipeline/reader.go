@@ -72,13 +72,22 @@ func (r *Reader[T]) Recycle(batch []T) { r.queue.free.put(batch) }
 // that know what they wrote.
 func (r *Reader[T]) AddBytes(n int64) { r.stats.bytes.Add(n) }
 
-// Reject sets a record aside that cannot be loaded. It returns an error, which
+// Reject sets a record of this input aside. It returns an error, which
 // the stage must return, when the run's budget ([Options].MaxRejects) does not
-// allow it. The stage's name is filled in.
+// allow it. The stage's name is filled in; so are the record as it is now and, if it has an [Origin], where
+// it comes from. A nil record is one that the stage does not have any more.
 //
 // It can block until the stream of [Rejects] takes it: never call it while
 // holding something that another stage may be waiting for.
-func (r *Reader[T]) Reject(reject Reject) error { return r.rejects.reject(reject) }
+func (r *Reader[T]) Reject(record *T, reject Reject) error {
+	if record != nil {
+		reject.Record = recordJSON(record)
+		if at := OriginField[T](); at != nil {
+			reject.from(*at(record))
+		}
+	}
+	return r.rejects.reject(reject)
+}
 
 // next returns the next batch, nil at the end of the stream.
 func (r *Reader[T]) next() ([]T, error) {

@@ -106,7 +106,7 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 		}
 		for i := range batch {
 			if buf, err = encode.Append(buf, &batch[i]); err != nil {
-				if err := in.Reject(pipeline.Reject{Reason: err.Error()}); err != nil {
+				if err := in.Reject(&batch[i], pipeline.Reject{Reason: err.Error()}); err != nil {
 					return err
 				}
 			}

@@ -131,7 +131,7 @@ func (l *pgLoad[T]) add(ctx context.Context, batch []T) error {
 			// It ends the run, and so it can say which record it was.
 			reject := l.refusedRecord(err, &batch[i])
 			reject.Source += fmt.Sprintf(": record %d", l.given+int64(i)+1)
-			if err = l.in.Reject(reject); err != nil {
+			if err = l.in.Reject(&batch[i], reject); err != nil {
 				return err
 			}
 			continue

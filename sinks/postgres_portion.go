@@ -41,7 +41,7 @@ func (l *pgLoad[T]) addPortion(ctx context.Context, batch []T) error {
 	for i := range batch {
 		tuples, err := l.append(p.tuples, &batch[i])
 		if err != nil {
-			if err = l.in.Reject(l.refusedRecord(err, &batch[i])); err != nil {
+			if err = l.in.Reject(&batch[i], l.refusedRecord(err, &batch[i])); err != nil {
 				return err
 			}
 			continue
@@ -145,7 +145,7 @@ func (l *pgLoad[T]) loadPart(ctx context.Context, turn *pgunit.Turn, from, to in
 
 func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
 	for _, r := range rejects {
-		if err := l.in.Reject(r); err != nil {
+		if err := l.in.Reject(nil, r); err != nil {
 			return err
 		}
 	}
