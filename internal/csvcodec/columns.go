@@ -95,7 +95,7 @@ func shapeOf(t reflect.Type) (*shape, error) {
 		return nil, fmt.Errorf("%s has no exported field that could be a CSV column", t)
 	}
 	// In a struct without any tag the field names are meant.
-	if !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
+	if len(w.nests) == 0 && !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
 		for i := range w.columns {
 			w.columns[i].tagged = true
 		}

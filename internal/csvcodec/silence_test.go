@@ -41,7 +41,7 @@ func TestTypesOfDatabaseSQLAreFilledAndWrittenBack(t *testing.T) {
 	t.Run("a null integer", both(`12`, sql.NullInt64{Int64: 12, Valid: true}))
 	t.Run("a null boolean that is NULL", both(``, sql.NullBool{}))
 	t.Run("a null time", both(`2024-01-15T00:00:00Z`, sql.NullTime{Time: day, Valid: true}))
-	t.Run("a null of any type", both(`0.1`, sql.Null[float32]{V: 0.1, Valid: true}))
+	t.Run("a null of any type", both(`0.5`, sql.Null[float32]{V: 0.5, Valid: true}))
 	t.Run("a null of a type of one's own", both(`12.50`, sql.Null[decimal.Decimal]{V: decimal.MustNew(1250, 2), Valid: true}))
 	t.Run("a text of pgtype", both(`Ann`, pgtype.Text{String: "Ann", Valid: true}))
 	t.Run("a text of pgtype that is NULL", both(``, pgtype.Text{}))
@@ -76,7 +76,7 @@ func TestWhatWouldBeSilentIsFoundBeforeDataMoves(t *testing.T) {
 		{"a struct of one's own, of which the header has no column", newErr[struct {
 			A inner `csv:"a"`
 			B int
-		}](), `columns "a.String" is missing`[:0] + `"a.String" is missing; the header has "a"; field A is a csvcodec.inner, which has neither`},
+		}](), `"a.String" is missing; the header has "a"; field A is a csvcodec.inner, which has neither`},
 		{"two fields of one column", newErr[struct {
 			A int `csv:"a"`
 			B int `csv:"a"`
