@@ -89,11 +89,11 @@ func checkPath(path string) error {
 	}
 	switch {
 	case url:
-		return fmt.Errorf("Path is a URL (%s://...), which it cannot read: give the bytes by Open, and their name by Name", scheme)
+		return fmt.Errorf("the Path is a URL (%s://...), which it cannot read: give the bytes by Open, and their name by Name", scheme)
 	case braces:
-		return fmt.Errorf("Path %q: braces are not expanded: use *, ? or [ ], or a source for each and Merge", path)
+		return fmt.Errorf("the Path %q: braces are not expanded: use *, ? or [ ], or a source for each and Merge", path)
 	}
-	return fmt.Errorf("Path %q: ** does not reach through folders: write a * for each level", path)
+	return fmt.Errorf("the Path %q: ** does not reach through folders: write a * for each level", path)
 }
 
 // isPattern tells a pattern from a file whose name has its characters.

@@ -76,7 +76,7 @@ func TestGzipMayBePadded(t *testing.T) {
 
 func TestAPathThatIsNotUnderstoodIsNamed(t *testing.T) {
 	for path, want := range map[string]string{
-		"s3://bucket/sales.csv":          "Path is a URL (s3://...)",
+		"s3://bucket/sales.csv":          "the Path is a URL (s3://...)",
 		"https://user:secret@host/s.csv": "give the bytes by Open",
 		"data/{a,b}.csv":                 "braces are not expanded",
 		"data/**/*.csv":                  "** does not reach through folders",

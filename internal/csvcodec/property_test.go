@@ -2,6 +2,7 @@ package csvcodec
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"math/big"
@@ -143,7 +144,7 @@ func decodeLine[T any](p *property, d *Decoder[T], line string, columns int) (v 
 		return v, false
 	}
 	if err := d.Decode(rec, &v); err != nil {
-		if e, is := err.(*Error); !is || e.Line != 1 || e.Reason == "" {
+		if e, is := errors.AsType[*Error](err); !is || e.Line != 1 || e.Reason == "" {
 			p.Errorf("%q: an error without a place: %v", line, err)
 		}
 		return v, false
@@ -239,7 +240,7 @@ func (p *property) exact(text string, v any) {
 		return // the line ends in it
 	}
 	plain := strings.Trim(text, `" `+"\t")
-	want := ""
+	var want string
 	switch value.Kind() {
 	case reflect.String:
 		if want = text; strings.HasPrefix(text, `"`) && len(text) > 1 {
@@ -364,7 +365,7 @@ func FuzzTags(f *testing.F) {
 		}
 		p, err := newPlan(s, w.header, DecodeOptions{})
 		if err != nil {
-			if _, ok := err.(*HeaderError); ok && !strings.Contains(tag, "partial") && !strings.ContainsAny(tag, " \u200b\u200c\u200d\ufeff\t\r\n\v\f\u0085\u00a0") {
+			if _, ok := errors.AsType[*HeaderError](err); ok && !strings.Contains(tag, "partial") && !strings.ContainsAny(tag, " \u200b\u200c\u200d\ufeff\t\r\n\v\f\u0085\u00a0") {
 				t.Fatalf("%s: the header %q that it is written under is refused: %v", full, w.header, err)
 			}
 			return
@@ -400,7 +401,7 @@ func FuzzSettings(f *testing.F) {
 		for range 1000 {
 			var v, back row
 			if err := r.Read(&v); err != nil {
-				if _, ok := err.(*Error); ok {
+				if _, ok := errors.AsType[*Error](err); ok {
 					continue
 				}
 				return

@@ -2,6 +2,7 @@ package csvcodec
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -317,7 +318,7 @@ func TestInputsThatAreNoCSVAreNamed(t *testing.T) {
 		"a;b\n1;2\n":                            `is the delimiter ";"?`,
 	} {
 		_, err := NewReader[one[int]](strings.NewReader(in), ReadOptions{})
-		if e, ok := err.(*HeaderError); ok {
+		if e, ok := errors.AsType[*HeaderError](err); ok {
 			s, _ := NewScanner(strings.NewReader(in), ScanOptions{})
 			if _, err := ReadHeader(s); err == nil {
 				HintHeader(s, e)
