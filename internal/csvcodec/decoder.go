@@ -212,7 +212,8 @@ func fieldCount(rec *Record, want int) string {
 		reason += "; the line ends in a delimiter and the header does not"
 	}
 	if raw := rec.Raw(); bytes.Count(raw[:len(raw)-1], lineFeed) > 0 {
-		reason += fmt.Sprintf("; a quoted field makes one record of lines %d to %d", rec.line, rec.line+bytes.Count(raw[:len(raw)-1], lineFeed))
+		last := rec.line + bytes.Count(raw[:len(raw)-1], lineFeed)
+		reason += fmt.Sprintf("; a quoted field makes one record of lines %d to %d", rec.line, last)
 	}
 	return reason
 }

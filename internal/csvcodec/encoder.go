@@ -156,7 +156,9 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &encodePlan{typ: t, times: newTimeParser(o.Layout, o.Location), comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout}
+	p := &encodePlan{
+		typ: t, times: newTimeParser(o.Layout, o.Location), comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout,
+	}
 	if o.CRLF {
 		p.lineEnd = "\r\n"
 	}
@@ -226,7 +228,8 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 	}
 	if p.reach.names != nil {
 		if name, found := p.reach.hidden(); found {
-			return dst[:start], fmt.Errorf("column %q: it is part of something whose columns are all empty, which would be read back as nil", name)
+			return dst[:start], fmt.Errorf("column %q: it is part of something whose columns are all empty, "+
+				"which would be read back as nil", name)
 		}
 	}
 	if len(p.ops) == 1 && len(dst) == start && !null && p.ops[0].holders == nil {
