@@ -171,7 +171,7 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
 		}
 		if !c.inline {
-			op.index = c.index
+			op.index, op.off = c.index, 0 // no offset leads there
 			op.holders = p.reach.holdersOf(t, c.index, c.name())
 		}
 		times = times || op.kind == kindTime || op.kind == kindValuer && isTimeScanner(op.typ)
