@@ -61,7 +61,11 @@ func (r Reject) String() string {
 		fmt.Fprintf(&b, "line %d: ", r.Line)
 	}
 	if r.Column != "" {
-		fmt.Fprintf(&b, "column %q: ", r.Column)
+		fmt.Fprintf(&b, "column %q", r.Column)
+		if r.Value != "" || !strings.HasPrefix(r.Reason, "is ") { // column "a" is empty
+			b.WriteString(":")
+		}
+		b.WriteString(" ")
 	}
 	if r.Value != "" {
 		fmt.Fprintf(&b, "%q ", r.Value)
