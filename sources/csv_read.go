@@ -136,6 +136,7 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 		return err
 	}
 	defer r.in.close()
+	origin := pipeline.OriginField[T]()
 	for {
 		rec, err := r.scan.Next()
 		if err == nil {
@@ -148,6 +149,9 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 			n := len(batch)
 			batch = batch[:n+1]
 			if err = r.decode.Decode(rec, &batch[n]); err == nil {
+				if origin != nil {
+					*origin(&batch[n]) = pipeline.Origin{Source: r.name, Line: int64(rec.Line()), Offset: rec.Offset()}
+				}
 				continue
 			}
 			batch = batch[:n]

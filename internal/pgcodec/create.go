@@ -80,7 +80,7 @@ func columnFor(t reflect.Type, m *pgtype.Map) (Column, bool) {
 		return col, ok
 	}
 	if oid, ok := columnTypes[t]; ok {
-		return typeColumn(oid, !t.Implements(valuerType), m), true
+		return typeColumn(oid, !t.Implements(valuerType) && t.Kind() != reflect.Slice, m), true
 	}
 	if t.Kind() == reflect.Pointer {
 		col, ok := columnFor(t.Elem(), m)
