@@ -64,10 +64,10 @@ const DefaultLockTimeout = 5 * time.Second
 //
 // An empty input is no exception: Replace and Truncate then empty the table.
 //
-// A record that the codec or the server refuses fails the run. Where the run bears rejects
+// A record that the codec or the server refuses fails the run. Where the run allows rejects
 // ([pipeline.Options].MaxRejects), rows are loaded in portions of about 1 MiB, each
-// under a savepoint; a portion that is refused is taken apart until the rows
-// that are to blame stand alone, which become rejects. A constraint that is deferred
+// under a savepoint; of a portion that is refused, rows are loaded one by one where
+// refusals are dense, and those that are to blame become rejects. A constraint that is deferred
 // is checked only at the end of the run, and then fails it.
 type Postgres[T any] struct {
 	// Pool is of the database. One run should use one pool for one database: two

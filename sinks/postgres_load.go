@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
@@ -28,8 +31,10 @@ type pgLoad[T any] struct {
 	copyTo  pgunit.CopyTarget
 	staging *staging // of Upsert
 
-	portion *portion[T]  // where the run bears rejects
-	copying *pgunit.Copy // where it does not
+	portion   *portion[T]  // where the run allows rejects
+	insertRow string       // what loads one row of a portion
+	types     []uint32     // of its parameters
+	copying   *pgunit.Copy // where it does not
 
 	chunk   []byte
 	rows    int64 // in chunk
@@ -64,6 +69,7 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	}
 	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
 		l.portion = &portion[T]{budget: budget}
+		l.planRows()
 		return l, nil
 	}
 	l.copying = unit.StartCopy(ctx, l.copyTo)
@@ -114,6 +120,22 @@ func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 		}
 		return err
 	})
+}
+
+// planRows makes the statement that loads one row as the COPY does.
+func (l *pgLoad[T]) planRows() {
+	values := make([]string, 0, len(l.copyTo.Columns))
+	for _, c := range l.encoder.Columns() {
+		l.types = append(l.types, c.OID)
+	}
+	if l.staging != nil {
+		l.types = append(l.types, pgtype.Int8OID)
+	}
+	for i := range l.types {
+		values = append(values, "$"+strconv.Itoa(i+1))
+	}
+	l.insertRow = fmt.Sprintf("insert into %s (%s) overriding system value values (%s)",
+		l.copyTo.Table.Sanitize(), pgcatalog.ColumnList(l.copyTo.Columns), strings.Join(values, ", "))
 }
 
 // add encodes a batch.
