@@ -124,6 +124,7 @@ func poolClaim(pool *pgxpool.Pool) []pipeline.Claim {
 
 // pgTarget is what of a Postgres sink does not depend on the record type.
 type pgTarget struct {
+	pool        *pgxpool.Pool
 	label       string
 	id          pgx.Identifier
 	mode        Mode
@@ -134,7 +135,7 @@ type pgTarget struct {
 
 // target checks what can be checked without a database.
 func (s Postgres[T]) target() (pgTarget, error) {
-	t := pgTarget{label: s.Table, mode: s.Mode, keys: s.Keys, create: s.Create, lockTimeout: s.LockTimeout}
+	t := pgTarget{pool: s.Pool, label: s.Table, mode: s.Mode, keys: s.Keys, create: s.Create, lockTimeout: s.LockTimeout}
 	var problems []error
 	if s.Pool == nil {
 		problems = append(problems, errors.New("sinks.Postgres: Pool is nil"))
@@ -148,6 +149,9 @@ func (s Postgres[T]) target() (pgTarget, error) {
 	}
 	if s.Mode == Upsert && len(s.Keys) == 0 {
 		problems = append(problems, fmt.Errorf("table %q: Upsert needs Keys, the columns by which it tells rows apart", s.Table))
+	}
+	if s.Mode != Upsert && len(s.Keys) > 0 && !s.Create {
+		problems = append(problems, fmt.Errorf("table %q: Keys are for Upsert and for Create, and %s without Create would ignore them: set Mode to sinks.Upsert, or leave Keys out", s.Table, s.Mode))
 	}
 	for i, k := range s.Keys {
 		if slices.Contains(s.Keys[:i], k) {

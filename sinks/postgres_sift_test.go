@@ -40,7 +40,7 @@ func TestEachRefusedRowIsARejectWhateverRefusesIt(t *testing.T) {
 		"an exclusion":                "create table items (id bigint primary key, name text, qty integer, exclude (nullif(qty, 0) with =)); insert into items values (-1, 'there', 1)",
 		"a trigger":                   "create table items (id bigint primary key, name text, qty integer); create function no() returns trigger language plpgsql as $$ begin if new.qty = 1 then raise exception 'not one'; end if; return new; end $$; create trigger no before insert on items for each row execute function no()",
 		"a generated column's check":  "create table items (id bigint primary key, name text, qty integer, twice integer generated always as (qty * 2) stored check (twice <> 2))",
-		"a not null":      "create table items (id bigint primary key, name text, qty integer, half integer generated always as (nullif(qty, 1)) stored not null)",
+		"a not null":                  "create table items (id bigint primary key, name text, qty integer, half integer generated always as (nullif(qty, 1)) stored not null)",
 		"a partition that is missing": "create table items (id bigint, name text, qty integer, primary key (id, qty)) partition by list (qty); create table zero partition of items for values in (0)",
 	}
 	densities := map[string]func(i int) bool{
