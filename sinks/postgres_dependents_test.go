@@ -250,3 +250,41 @@ func TestRunsThatWriteToTheSameTablesComeOneAfterTheOther(t *testing.T) {
 		})
 	}
 }
+
+// While a run is in the middle of its input an application can read, but for a table that is truncated, and write beside
+// Append and Upsert.
+func TestWhatAnApplicationCanDoMeanwhile(t *testing.T) {
+	for mode, can := range map[sinks.Mode]struct{ read, write bool }{
+		sinks.Append: {true, true}, sinks.Upsert: {true, true}, sinks.Replace: {true, false}, sinks.Truncate: {false, false},
+	} {
+		t.Run(mode.String(), func(t *testing.T) {
+			pool := itemDB(t)
+			begun, free := make(chan struct{}), make(chan struct{})
+			p := pipeline.New("test", pipeline.Options{})
+			pipeline.To(pipeline.From(p, "read", pipeline.SourceFunc[item](func(_ context.Context, out *pipeline.Writer[item]) error {
+				err := pipelineWrite(out, 20_000)
+				close(begun)
+				<-free
+				return err
+			})), "load", sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)})
+			run := p.Start(t.Context())
+			<-begun
+			waitFor(t, pool, "copying")
+			try := func(what, sql string, want bool) {
+				_, err := pool.Exec(t.Context(), "begin; set local lock_timeout = '1s'; "+sql+"; commit")
+				if err != nil {
+					_, _ = pool.Exec(t.Context(), "rollback")
+				}
+				if (err == nil) != want {
+					t.Errorf("it can %s: %v, want %v", what, err, want)
+				}
+			}
+			try("read", "select count(*) from items", can.read)
+			try("write", "insert into items values (-1, 'an application', 0)", can.write)
+			close(free)
+			if _, err := run.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
