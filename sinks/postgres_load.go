@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
@@ -28,8 +31,10 @@ type pgLoad[T any] struct {
 	copyTo  pgunit.CopyTarget
 	staging *staging // of Upsert
 
-	portion *portion[T]  // where the run bears rejects
-	copying *pgunit.Copy // where it does not
+	portion   *portion[T]  // where the run allows rejects
+	insertRow string       // what loads one row of a portion
+	types     []uint32     // of its parameters
+	copying   *pgunit.Copy // where it does not
 
 	chunk   []byte
 	rows    int64 // in chunk
@@ -53,10 +58,10 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	if err != nil {
 		return nil, err
 	}
-	err = turn.WithLockTimeout(ctx, target.lockTimeout, func() error { return l.ready(ctx, turn) })
+	err = l.ready(ctx, turn)
 	turn.Release()
 	if err != nil {
-		return nil, l.lockProblem(err)
+		return nil, err
 	}
 	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns}
 	if l.staging != nil {
@@ -64,6 +69,7 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	}
 	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
 		l.portion = &portion[T]{budget: budget}
+		l.planRows()
 		return l, nil
 	}
 	l.copying = unit.StartCopy(ctx, l.copyTo)
@@ -71,11 +77,12 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	return l, nil
 }
 
-// ready makes the table if need be, plans the encoding, and does what the mode does
-// before the first row.
+// ready plans the encoding, and does what the mode does before the first row. The table may be missing where this sink
+// is inside of a stage of somebody else, which nobody opened.
 func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
-	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		table, err := pgcatalog.Describe(ctx, conn, l.label, l.id)
+	var table *pgcatalog.Table
+	err := turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		table, err = pgcatalog.Describe(ctx, conn, l.label, l.id)
 		var missing *pgcatalog.NoTableError
 		if errors.As(err, &missing) && l.create {
 			if err := l.createTable(ctx, conn, reflect.TypeFor[T]()); err != nil {
@@ -89,31 +96,43 @@ func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 		if l.columns, err = encoderColumns[T](l.pgTarget, table, conn); err != nil {
 			return err
 		}
-		if err := l.check(table, l.columns); err != nil {
+		if err := l.check(ctx, conn, table, l.columns); err != nil {
 			return pipeline.Permanent(err)
 		}
 		if l.encoder, err = pgcodec.NewEncoder[T](table.Columns, conn.TypeMap()); err != nil {
 			return pipeline.Permanent(fmt.Errorf("table %q: %w", l.label, err))
 		}
 		l.table = table.Name
-		if err := l.unit.Use(table.OID, l.label, l.mode == Replace || l.mode == Truncate); err != nil {
-			return err
-		}
-		switch l.mode {
-		case Replace:
-			// Against itself and other writers, not against readers: two runs that
-			// replace the same table must not both insert.
-			if _, err = conn.Exec(ctx, "lock table "+l.table.Sanitize()+" in share row exclusive mode"); err == nil {
-				_, err = conn.Exec(ctx, "delete from "+l.table.Sanitize())
-			}
-		case Truncate:
-			_, err = conn.Exec(ctx, "truncate table "+l.table.Sanitize())
-		case Upsert:
-			l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
-		case Append:
-		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	target := l.target(reflect.TypeFor[T]())
+	target.Table = l.table
+	if err := turn.Ready(ctx, target, table.OID); err != nil || l.mode != Upsert {
+		return err
+	}
+	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
 		return err
 	})
+}
+
+// planRows makes the statement that loads one row as the COPY does.
+func (l *pgLoad[T]) planRows() {
+	values := make([]string, 0, len(l.copyTo.Columns))
+	for _, c := range l.encoder.Columns() {
+		l.types = append(l.types, c.OID)
+	}
+	if l.staging != nil {
+		l.types = append(l.types, pgtype.Int8OID)
+	}
+	for i := range l.types {
+		values = append(values, "$"+strconv.Itoa(i+1))
+	}
+	l.insertRow = fmt.Sprintf("insert into %s (%s) overriding system value values (%s)",
+		l.copyTo.Table.Sanitize(), pgcatalog.ColumnList(l.copyTo.Columns), strings.Join(values, ", "))
 }
 
 // add encodes a batch.
