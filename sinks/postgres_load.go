@@ -2,7 +2,6 @@ package sinks
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
@@ -63,7 +62,7 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	if err != nil {
 		return nil, err
 	}
-	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns}
+	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns, Format: l.encoder.Format()}
 	if l.staging != nil {
 		l.copyTo.Table, l.copyTo.Columns = l.staging.table, append(slices.Clone(l.columns), l.staging.ordinal)
 	}
@@ -191,34 +190,13 @@ func (l *pgLoad[T]) append(dst []byte, record *T) ([]byte, error) {
 	if err != nil || l.staging == nil {
 		return out, err
 	}
-	if k := firstNull(out[start:], l.staging.keyAt); k >= 0 {
+	format := l.encoder.Format()
+	if k := format.FirstNull(out[start:], l.staging.keyAt); k >= 0 {
 		return dst, &nullKeyError{column: l.columns[k]}
 	}
 	// One value more than the encoder knows of: the record's number.
-	binary.BigEndian.PutUint16(out[start:], uint16(len(l.columns)+1))
-	out = binary.BigEndian.AppendUint32(out, 8)
 	l.records++
-	return binary.BigEndian.AppendUint64(out, uint64(l.records)), nil
-}
-
-// firstNull returns the first of the wanted values (in rising order) of a tuple that
-// is null, or -1.
-func firstNull(tuple []byte, wanted []int) int {
-	at := 2
-	for i, next := 0, 0; next < len(wanted); i++ {
-		size := int32(binary.BigEndian.Uint32(tuple[at:]))
-		at += 4
-		if size > 0 {
-			at += int(size)
-		}
-		if i == wanted[next] {
-			if size < 0 {
-				return i
-			}
-			next++
-		}
-	}
-	return -1
+	return format.AppendInt8(out, start, len(l.columns), l.records), nil
 }
 
 // finish loads what is left; for Upsert it merges too.
