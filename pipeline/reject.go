@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,7 +15,8 @@ import (
 //
 // Its texts are clean wherever it arrives, whoever made it: valid UTF-8 without NUL, for
 // which U+FFFD stands, and cut where they are long, which an ellipsis tells: Stage and Column after
-// 200 bytes, Value after 1,000, Source and Reason after 4,000. Raw is as it was.
+// 200 bytes, Value after 1,000, Source and Reason after 4,000. Raw is as it was. Record is always valid JSON,
+// with texts cut where the whole would exceed 8 KiB, and is left out of errors and logs.
 type Reject struct {
 	Stage  string `json:"stage" db:"stage" csv:"stage"`    // the stage that set it aside
 	Source string `json:"source" db:"source" csv:"source"` // a file's name, a table
@@ -24,6 +26,17 @@ type Reject struct {
 	Column string `json:"column" db:"column" csv:"column"`
 	Value  string `json:"value" db:"value" csv:"value"` // what stood in the column
 	Reason string `json:"reason" db:"reason" csv:"reason"`
+
+	// Record is what the stage that set it aside had before it, nil where a source could not read one: text
+	// in CSV, jsonb in Postgres.
+	Record json.RawMessage `json:"record,omitempty" db:"record" csv:"record"`
+}
+
+// from fills in the place in a file. A stage that knows a line itself knows better.
+func (r *Reject) from(o Origin) {
+	if o.Source != "" && r.Line == 0 {
+		r.Source, r.Line, r.Offset = o.Source, o.Line, o.Offset
+	}
 }
 
 // clean makes of the texts what any sink can hold. It is called once, on the way in.
@@ -48,7 +61,11 @@ func (r Reject) String() string {
 		fmt.Fprintf(&b, "line %d: ", r.Line)
 	}
 	if r.Column != "" {
-		fmt.Fprintf(&b, "column %q: ", r.Column)
+		fmt.Fprintf(&b, "column %q", r.Column)
+		if r.Value != "" || !strings.HasPrefix(r.Reason, "is ") { // column "a" is empty
+			b.WriteString(":")
+		}
+		b.WriteString(" ")
 	}
 	if r.Value != "" {
 		fmt.Fprintf(&b, "%q ", r.Value)

@@ -17,7 +17,7 @@ func dirty() pipeline.Reject {
 
 func TestARejectIsCleanWhoeverMadeIt(t *testing.T) {
 	sourceThatRejects := pipeline.SourceFunc[int](func(_ context.Context, out *pipeline.Writer[int]) error { return out.Reject(dirty()) })
-	drain := pipeline.SinkFunc[int](func(_ context.Context, in *pipeline.Reader[int]) error { return in.Reject(dirty()) })
+	drain := pipeline.SinkFunc[int](func(_ context.Context, in *pipeline.Reader[int]) error { return in.Reject(nil, dirty()) })
 	for name, build := range map[string]func(*pipeline.Pipeline){
 		"a source": func(p *pipeline.Pipeline) {
 			pipeline.To(pipeline.From(p, "from", sourceThatRejects), "to", &collector[int]{})
@@ -25,7 +25,7 @@ func TestARejectIsCleanWhoeverMadeIt(t *testing.T) {
 		"a transform, by its reader": func(p *pipeline.Pipeline) {
 			pipeline.To(pipeline.Via(pipeline.From(p, "from", numbers(0)), "via", pipeline.TransformFunc[int, int](
 				func(_ context.Context, in *pipeline.Reader[int], _ *pipeline.Writer[int]) error {
-					return in.Reject(dirty())
+					return in.Reject(nil, dirty())
 				})), "to", &collector[int]{})
 		},
 		"a transform, by its writer": func(p *pipeline.Pipeline) {

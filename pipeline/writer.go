@@ -109,7 +109,7 @@ func (w *Writer[T]) AddBytes(n int64) { w.stats.bytes.Add(n) }
 // [Reader.Reject].
 func (w *Writer[T]) Reject(reject Reject) error { return w.rejects.reject(reject) }
 
-// send gives the batch to every reader; all but the last get a copy.
+// send gives the batch to every reader that is still there; all but the last get a copy.
 func (w *Writer[T]) send(batch []T) error {
 	// Asked first, so that a cancelled run stops at once although there is room.
 	if err := w.halt.stopped(); err != nil {
@@ -123,13 +123,15 @@ func (w *Writer[T]) send(batch []T) error {
 	}
 	n := int64(len(batch))
 	last := len(w.queues) - 1
-	for _, q := range w.queues[:max(last, 0)] {
-		if err := w.sendTo(q, append(w.free.get(), batch...)); err != nil {
-			return err
+	for i, q := range w.queues {
+		b := batch
+		if i < last {
+			if q.hasLeft() {
+				continue
+			}
+			b = append(w.free.get(), batch...)
 		}
-	}
-	if last >= 0 {
-		if err := w.sendTo(w.queues[last], batch); err != nil {
+		if err := w.sendTo(q, b); err != nil {
 			return err
 		}
 	}
@@ -138,6 +140,10 @@ func (w *Writer[T]) send(batch []T) error {
 }
 
 func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
+	if q.hasLeft() {
+		w.free.put(batch)
+		return nil
+	}
 	select {
 	case q.batches <- batch:
 		return nil
@@ -148,9 +154,20 @@ func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
 	select {
 	case q.batches <- batch:
 		return nil
+	case <-q.left:
+		w.free.put(batch)
+		return nil
 	case <-w.over:
 		return errReturned
 	case <-w.halt.done:
 		return w.halt.err()
 	}
+}
+
+// put is Write without a copy on the way.
+func (w *Writer[T]) put(record *T) (err error) {
+	if w.buf = append(w.buf, *record); len(w.buf) == cap(w.buf) {
+		err = w.Flush()
+	}
+	return err
 }

@@ -31,8 +31,8 @@ type grouping[In any, K comparable, Out any] struct {
 	keys   *keys[K]
 	size   func(*Out) int64 // nil when groups hold nothing
 	folder *spill.Folder
-	check  func() error                // tells whether the run is over
-	reject func(pipeline.Reject) error // for what is folded after the input's end
+	check  func() error                     // tells whether the run is over
+	reject func(*In, pipeline.Reject) error // for what is folded after the input's end
 	codecs func() (groupCodecs[In, K, Out], error)
 
 	mu  sync.Mutex

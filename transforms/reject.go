@@ -23,10 +23,10 @@ func (r *rejection) Error() string { return r.reject.String() }
 
 // setAside rejects the record that err is about. It returns what the stage must
 // return: err itself if it is none of [Reject], the budget's error, or nil.
-func setAside(reject func(pipeline.Reject) error, err error) error {
+func setAside[T any](reject func(*T, pipeline.Reject) error, record *T, err error) error {
 	var r *rejection
 	if !errors.As(err, &r) {
 		return err
 	}
-	return reject(r.reject)
+	return reject(record, r.reject)
 }

@@ -64,7 +64,7 @@ func (v Validate[T]) Transform(_ context.Context, in *pipeline.Reader[T], out *p
 		kept := 0
 		for i := range batch {
 			if broken := v.broken(&batch[i]); broken != nil {
-				if err := in.Reject(broken.reject(&batch[i])); err != nil {
+				if err := in.Reject(&batch[i], broken.reject(&batch[i])); err != nil {
 					return err
 				}
 				continue

@@ -34,6 +34,8 @@ var (
 	ErrNUL = errors.New("NUL byte in text")
 	// ErrNull says that a value is NULL where the field cannot hold it.
 	ErrNull = errors.New("NULL in a field that is not a pointer")
+	// ErrNoValue says that a value is empty where the field cannot be.
+	ErrNoValue = errors.New("no value")
 	// ErrEmpty says that the input ended before its header.
 	ErrEmpty = errors.New("the input is empty: there is no header")
 )
@@ -76,6 +78,10 @@ func (e *Error) Error() string {
 	case e.ColumnName != "":
 		b.WriteString("column ")
 		b.WriteString(strconv.Quote(e.ColumnName))
+		if errors.Is(e.Err, ErrNoValue) {
+			b.WriteString(" ") // the column is what is empty
+			break
+		}
 		b.WriteString(": ")
 	case e.Column > 0:
 		b.WriteString("field ")
