@@ -36,7 +36,7 @@ func match(ctx context.Context, store Store, path string) ([]Info, error) {
 		return []Info{info}, nil
 	}
 	if !doublestar.ValidatePattern(path) {
-		return nil, pipeline.Permanent(fmt.Errorf("%s: this is no pattern: a bracket or a brace is not closed", path))
+		return nil, pipeline.Permanent(notAPattern(path))
 	}
 	var found []Info
 	var err error
@@ -51,6 +51,10 @@ func match(ctx context.Context, store Store, path string) ([]Info, error) {
 	found = slices.DeleteFunc(found, func(f Info) bool { return isUnfinished(f.Name) })
 	slices.SortFunc(found, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
+}
+
+func notAPattern(path string) error {
+	return fmt.Errorf("%s: this is no pattern: a bracket or a brace is not closed", path)
 }
 
 // glob looks into those folders only that the pattern leads to.

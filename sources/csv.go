@@ -2,13 +2,13 @@ package sources
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"path/filepath"
 	"reflect"
 	"time"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -26,33 +26,30 @@ import (
 // The input is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8, with
 // LF or CRLF line ends, with or without a byte order mark. Blank lines are skipped, except
 // in a file of one column, where one is NULL, as in COPY's files. What is no such input
-// (UTF-16, an archive, a workbook, lines that end in CR) is an error that says what it is. A
+// (a workbook, an archive of several files, lines that end in CR) is an error that says what it is. A
 // record that cannot be read (a wrong number of fields, a value that is not of its
 // field's type or does not fit it, a quote in the wrong place, text that is not UTF-8
 // or holds a NUL byte) is a reject: the first one fails the run unless
 // [pipeline.Options].MaxRejects allows it, and reading goes on with the next record.
 // A quote that is never closed takes the rest of its file with it.
 //
-// With [pipeline.Parallel] plain files are read in ranges and compressed ones file by file.
+// With [pipeline.Parallel] plain files of a disk are read in ranges, and all others file by file.
 //
 // A value serves many runs at once, except that standard input can be read only once.
 type CSV[T any] struct {
-	// Path is a file; a pattern with *, ? or [ ] as in [filepath.Match], whose
-	// files are read in sorted order (directories are passed over); or - for
-	// standard input. A file whose name merely looks like a pattern is found.
+	// Path is a file; a pattern, whose files are read in sorted order (in it * and ? stand for characters of a name, **
+	// for any folders, [ ] for one of some characters, { , } for one of some texts); or - for standard input. A file
+	// whose name merely looks like a pattern is found.
 	//
 	// A file that changes while it is read is an error. A named pipe is read as it comes.
 	Path string
 
-	// Open gives the bytes when they do not come from a file: an object store,
-	// an HTTP response, an embedded file. It replaces Path. It is called once for
-	// the check of the header and once for each attempt, each time from the start.
-	// When the run is cancelled Close may be called during a Read, which must then return.
-	Open func(ctx context.Context) (io.ReadCloser, error)
+	// Store is where the files are: [files.HTTP], [files.FS], a bucket of module blob. Defaults to this machine's disk.
+	Store files.Store
 
-	// Name is what messages and rejects call the input of Open; its extension tells the
-	// compression. Defaults to "input".
-	Name string
+	// Encoding is the text's, by its name at the IANA, such as windows-1252. Defaults to UTF-8, or UTF-16 where a byte
+	// order mark says so. What the encoding does not define rejects its record.
+	Encoding string
 
 	// Comma is the delimiter, an ASCII character. Defaults to ','.
 	Comma byte
@@ -94,8 +91,8 @@ type CSV[T any] struct {
 	// text can hold neither.
 	AllowInvalidText bool
 
-	// Compression defaults to what a file's name says.
-	Compression Compression
+	// Compression defaults to what a file's name, or its first bytes, say.
+	Compression files.Compression
 
 	// MaxRecord is the size of the largest record, in bytes. Defaults to 16 MiB.
 	// A larger one is a reject and is not held in memory.
@@ -105,7 +102,7 @@ type CSV[T any] struct {
 	// committed run of this stage has read. It needs [pipeline.Options].State.
 	//
 	// A file is known by its name below the pattern's fixed folder, its size and its
-	// SHA-256. One that changed after it was read is new, and read whole; one that
+	// content: its SHA-256 on a disk, its version in a store that knows one. One that changed after it was read is new, and read whole; one that
 	// has the name, size and time of a file that was read is taken for it
 	// without looking inside. A retry reads the same files, and fails if one of
 	// them has changed or is gone. No file at all is no error.
@@ -114,49 +111,35 @@ type CSV[T any] struct {
 	NewFiles bool
 }
 
+func (c CSV[T]) input() files.Input {
+	return files.Input{Path: c.Path, Store: c.Store, Compression: c.Compression, Encoding: c.Encoding, NewFiles: c.NewFiles}
+}
+
 // Describe says which file it is.
-func (c CSV[T]) Describe() string {
-	switch {
-	case c.Open != nil:
-		return "CSV " + c.name()
-	case c.Path == stdinPath:
-		return "CSV standard input"
-	case hasMeta(c.Path):
-		return "CSV " + c.Path
-	}
-	return "CSV " + filepath.Base(c.Path)
-}
+func (c CSV[T]) Describe() string { return "CSV " + c.input().Describe() }
 
-func (c CSV[T]) name() string {
-	if c.Name == "" {
-		return "input"
-	}
-	return c.Name
-}
-
-// Validate reads the header of each file, and of Open's input; of standard input
+// Validate reads the header of each file; of standard input
 // and of pipes, which can be read only once, it checks nothing.
 func (c CSV[T]) Validate(ctx context.Context) error {
 	if err := c.check(); err != nil {
 		return pipeline.Permanent(err)
 	}
 	if c.NewFiles { // only Bound knows which files there are to read
-		_, err := c.matches()
-		return err
+		return nil
 	}
-	files, err := c.files()
+	found, err := c.input().Files(ctx)
 	if err != nil {
 		return err
 	}
 	var problems []error
-	for _, f := range files {
+	for _, f := range found {
 		if err := c.checkFile(ctx, f); err != nil {
 			problems = append(problems, err)
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if len(problems) == maxHeaderProblems && len(files) > maxHeaderProblems {
+		if len(problems) == maxHeaderProblems && len(found) > maxHeaderProblems {
 			problems = append(problems, pipeline.Permanent(errors.New("... there may be more: not all files were checked")))
 			break
 		}
@@ -173,22 +156,12 @@ const maxHeaderProblems = 10
 // check finds what is wrong with the options, whatever the files are.
 func (c CSV[T]) check() error {
 	switch {
-	case c.Path == "" && c.Open == nil:
-		return errors.New("sources.CSV: neither Path nor Open is set")
-	case c.Path != "" && c.Open != nil:
-		return errors.New("sources.CSV: both Path and Open are set")
-	case c.Name != "" && c.Open == nil:
-		return errors.New("sources.CSV: Name is for the input of Open; a file has its path")
 	case len(c.Columns) > 0 && !c.NoHeader:
 		return errors.New("sources.CSV: Columns is for files without a header: set NoHeader too")
 	case c.MaxRecord < 0:
 		return fmt.Errorf("sources.CSV: MaxRecord is %d: it cannot be negative; leave it 0 for the default of 16 MiB", c.MaxRecord)
-	case c.NewFiles && (c.Open != nil || c.Path == stdinPath):
-		return errors.New("sources.CSV: NewFiles is for files: set Path to one or to a pattern")
-	case !c.Compression.known():
-		return fmt.Errorf("sources.CSV: Compression is %q: use Auto, Plain, Gzip or Zstd", c.Compression)
 	}
-	if err := checkPath(c.Path); err != nil {
+	if err := c.input().Check(); err != nil {
 		return fmt.Errorf("sources.CSV: %w", err)
 	}
 	if _, err := csvcodec.NewScanner(nil, c.scanOptions()); err != nil {
@@ -235,22 +208,23 @@ func (c CSV[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error {
 	if err := c.check(); err != nil {
 		return pipeline.Permanent(err)
 	}
-	files, err := c.filesOf(ctx)
+	found, err := c.input().Files(ctx)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
-		if err := c.extract(ctx, f, out); err != nil {
+	for _, f := range found {
+		if err := c.extract(ctx, csvFile{File: f}, out); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// filesOf returns what this run is to read.
-func (c CSV[T]) filesOf(ctx context.Context) ([]csvFile, error) {
-	if c.NewFiles {
-		return c.newFilesOf(ctx)
-	}
-	return c.files()
+// Incremental tells whether NewFiles is set.
+func (c CSV[T]) Incremental() bool { return c.NewFiles }
+
+// Bound fixes the files that a run reads: those that match and are not in last.
+// It reads their headers and sums them up.
+func (c CSV[T]) Bound(ctx context.Context, last json.RawMessage) (json.RawMessage, error) {
+	return c.input().Bound(ctx, last, func(f files.File) error { return c.checkFile(ctx, f) })
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/pipeline/pipelinetest"
 	"github.com/millrace/millrace/sources"
@@ -16,9 +17,9 @@ func TestConformance(t *testing.T) {
 	some := pipelinetest.WithOptions(pipeline.Options{MaxRejects: -1})
 	for name, source := range map[string]sources.CSV[sale]{
 		"plain":  {Path: file(t, dir, "a.csv", content)},
-		"gzip":   {Path: file(t, dir, "a.csv.gz", pack(t, sources.Gzip, content))},
-		"zstd":   {Path: file(t, dir, "a.csv.zst", pack(t, sources.Zstd, content))},
-		"opened": {Open: opens(content)},
+		"gzip":   {Path: file(t, dir, "a.csv.gz", pack(t, files.Gzip, content))},
+		"zstd":   {Path: file(t, dir, "a.csv.zst", pack(t, files.Zstd, content))},
+		"opened": {Path: "input", Store: opens(content)},
 		"empty":  {Path: file(t, dir, "empty.csv", "id,product,quantity\n")},
 	} {
 		t.Run("CSV "+name, func(t *testing.T) { pipelinetest.CheckSource[sale](t, source, some) })

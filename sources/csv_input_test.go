@@ -107,14 +107,14 @@ func TestCancelWhileTheInputWaits(t *testing.T) {
 	}
 	opened := func(t *testing.T) (sources.CSV[sale], func()) {
 		var opens atomic.Int32
-		return sources.CSV[sale]{Open: func(context.Context) (io.ReadCloser, error) {
+		return sources.CSV[sale]{Path: "input", Store: opener(func(context.Context) (io.ReadCloser, error) {
 			if opens.Add(1) == 1 { // the look at the header
 				return io.NopCloser(strings.NewReader(head)), nil
 			}
 			r, w := io.Pipe()
 			go io.WriteString(w, head) //nolint:errcheck // the reader may be gone before
 			return r, nil
-		}}, func() {}
+		})}, func() {}
 	}
 	for name, start := range map[string]func(*testing.T) (sources.CSV[sale], func()){"standard input": stdin, "what Open gave": opened} {
 		t.Run(name, func(t *testing.T) {
@@ -213,10 +213,10 @@ func TestOpenIsGivenBack(t *testing.T) {
 	}{{"a good file", "id,product,quantity\n1,tea,3\n"}, {"a bad header", "id\n"}, {"a bad record", "id,product,quantity\nx\n"}, {"nothing", ""}, {"bad gzip", "\x1f\x8b????????????"}} {
 		t.Run(tt.name, func(t *testing.T) {
 			var opened, closed atomic.Int32
-			source := sources.CSV[sale]{Open: func(context.Context) (io.ReadCloser, error) {
+			source := sources.CSV[sale]{Path: "input", Store: opener(func(context.Context) (io.ReadCloser, error) {
 				opened.Add(1)
 				return closing{strings.NewReader(tt.content), &closed}, nil
-			}}
+			})}
 			if _, _, err := run(t, source, pipeline.Options{}); (err == nil) != (tt.name == "a good file") {
 				t.Errorf("got %v", err)
 			}
@@ -243,7 +243,7 @@ func TestOddReaders(t *testing.T) {
 		"empty reads between":       func() io.Reader { return &stuttering{r: strings.NewReader(content)} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, _, err := run(t, sources.CSV[sale]{Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(reader()), nil }}, pipeline.Options{})
+			got, _, err := run(t, sources.CSV[sale]{Path: "input", Store: opener(func(context.Context) (io.ReadCloser, error) { return io.NopCloser(reader()), nil })}, pipeline.Options{})
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %v, %v", got, err)
 			}
@@ -257,7 +257,7 @@ func TestOddReaders(t *testing.T) {
 		"an impossible count": {lying{}, "the reader returned an impossible count"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := run(t, sources.CSV[sale]{Open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(tt.r), nil }}, pipeline.Options{})
+			_, _, err := run(t, sources.CSV[sale]{Path: "input", Store: opener(func(context.Context) (io.ReadCloser, error) { return io.NopCloser(tt.r), nil })}, pipeline.Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -113,7 +114,7 @@ func TestNewFilesTakesEachFileOnce(t *testing.T) {
 	f.want(none)
 
 	t.Log("a packed file counts by its packed bytes")
-	file(t, f.path, "a/3.csv.gz", pack(t, sources.Gzip, "id,product,quantity\n7,tea,1\n"))
+	file(t, f.path, "a/3.csv.gz", pack(t, files.Gzip, "id,product,quantity\n7,tea,1\n"))
 	f.want(none, 7)
 	f.want(none)
 }

@@ -3,16 +3,30 @@ package sources
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
 
+// csvFile is one input of a CSV source, or one part of it.
+type csvFile struct {
+	files.File
+	part *csvPart // nil for all of it
+}
+
+// csvPart is about a range of a plain file that begins with a record, behind the header.
+type csvPart struct {
+	line   int      // of its beginning
+	header []string // the names of the columns
+}
+
 // csvReading is a file that is being read into records of type T.
 type csvReading[T any] struct {
 	name      string
-	in        *csvInput
+	in        *files.Contents
 	scan      *csvcodec.Scanner
 	decode    *csvcodec.Decoder[T]
 	header    []string
@@ -21,28 +35,26 @@ type csvReading[T any] struct {
 
 // start opens f and holds its header against T. The caller closes r.in.
 func (c CSV[T]) start(ctx context.Context, f csvFile, idle func() error) (r *csvReading[T], err error) {
-	defer func() {
-		if err != nil {
-			err = startError(ctx, f.name, err)
-		}
-	}()
-	in, err := openInput(ctx, f, c.Open, c.Compression, idle)
+	in, err := c.input().Open(ctx, f.File, idle)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, err
 	}
-	r = &csvReading[T]{name: f.name, in: in, maxRecord: c.MaxRecord}
-	if err = c.plan(r, f.part); err != nil {
-		in.close()
-		return nil, err
+	r = &csvReading[T]{name: f.Name, in: in, maxRecord: c.MaxRecord}
+	if err = c.plan(r, f); err != nil {
+		in.Close()
+		return nil, startError(ctx, f.Name, err)
 	}
 	return r, nil
 }
 
 // plan reads the header, unless it is known, and makes the decoder.
-func (c CSV[T]) plan(r *csvReading[T], part *csvPart) (err error) {
-	o := c.scanOptions()
+func (c CSV[T]) plan(r *csvReading[T], f csvFile) (err error) {
+	o, part := c.scanOptions(), f.part
 	if part != nil {
-		o.StartOffset, o.StartLine = part.from, part.line
+		o.StartOffset, o.StartLine = f.From, part.line
 	}
 	if r.scan, err = csvcodec.NewScanner(r.in, o); err != nil {
 		return err
@@ -99,15 +111,15 @@ func startError(ctx context.Context, name string, err error) error {
 }
 
 // checkFile reads the header of f, if that can be done twice.
-func (c CSV[T]) checkFile(ctx context.Context, f csvFile) error {
-	if c.Open == nil && !rereadable(f.path) {
+func (c CSV[T]) checkFile(ctx context.Context, f files.File) error {
+	if !c.input().Again(f) {
 		return nil
 	}
-	r, err := c.start(ctx, f, nil)
+	r, err := c.start(ctx, csvFile{File: f}, nil)
 	if err != nil {
 		return err
 	}
-	r.in.close()
+	r.in.Close()
 	return nil
 }
 
@@ -120,7 +132,7 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 	)
 	pass := func() error {
 		if r != nil {
-			n := r.in.raw.count()
+			n := r.in.Bytes()
 			out.AddBytes(n - counted)
 			counted = n
 		}
@@ -135,7 +147,7 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 	if err != nil {
 		return err
 	}
-	defer r.in.close()
+	defer r.in.Close()
 	origin := pipeline.OriginField[T]()
 	for {
 		rec, err := r.scan.Next()
@@ -171,6 +183,9 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 		}
 	}
 }
+
+// fileError says which file an error is about.
+func fileError(name string, err error) error { return fmt.Errorf("%s: %w", name, err) }
 
 // isEOF tells the end of the input from a reader's error that has io.EOF as its
 // cause: that input is torn.

@@ -1,12 +1,11 @@
 package sources_test
 
 import (
-	"bytes"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -51,7 +50,7 @@ func TestLanesAreEven(t *testing.T) {
 }
 
 func TestGzipMayBePadded(t *testing.T) {
-	packed := pack(t, sources.Gzip, "id,product,quantity\n1,tea,3\n")
+	packed := pack(t, files.Gzip, "id,product,quantity\n1,tea,3\n")
 	for _, tt := range []struct {
 		name, data, err string
 	}{
@@ -74,21 +73,23 @@ func TestGzipMayBePadded(t *testing.T) {
 	}
 }
 
-func TestAPathThatIsNotUnderstoodIsNamed(t *testing.T) {
+func TestAPathThatNeedsAStoreIsNamed(t *testing.T) {
 	for path, want := range map[string]string{
-		"s3://bucket/sales.csv":          "the Path is a URL (s3://...)",
-		"https://user:secret@host/s.csv": "give the bytes by Open",
-		"data/{a,b}.csv":                 "braces are not expanded",
-		"data/**/*.csv":                  "** does not reach through folders",
+		"s3://bucket/sales.csv":          `Path is "s3://bucket/sales.csv", which is no path of this machine's disk: set Store`,
+		"https://user:secret@host/s.csv": `Path is "https://host/s.csv", which is no path`,
 	} {
 		_, _, err := run(t, sources.CSV[sale]{Path: path}, pipeline.Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || !pipeline.IsPermanent(err) {
 			t.Errorf("%s: got %v, want %s", path, err, want)
 		}
 	}
-	odd := file(t, t.TempDir(), "{1}.csv", "id,product,quantity\n1,tea,3\n")
-	if got, _, err := run(t, sources.CSV[sale]{Path: odd}, pipeline.Options{}); err != nil || len(got) != 1 {
-		t.Errorf("a file of that very name: %v, %v", got, err)
+	dir := t.TempDir()
+	odd := file(t, dir, "{1}.csv", "id,product,quantity\n1,tea,3\n")
+	file(t, dir, "in/deep/1.csv", "id,product,quantity\n1,tea,3\n")
+	for _, path := range []string{odd, filepath.Join(dir, "**", "1.csv"), filepath.Join(dir, "{in,out}", "deep", "*.csv")} {
+		if got, _, err := run(t, sources.CSV[sale]{Path: path}, pipeline.Options{}); err != nil || len(got) != 1 {
+			t.Errorf("%s: %v, %v", path, got, err)
+		}
 	}
 }
 
@@ -102,18 +103,10 @@ func TestAnEmptyNumberNamesFileLineAndColumn(t *testing.T) {
 }
 
 func TestInputsThatAreNoCSVAreNamedWithoutTheirBytes(t *testing.T) {
-	utf16 := func(text string) string {
-		var b bytes.Buffer
-		b.WriteString("\xff\xfe")
-		for _, c := range []byte(text) {
-			fmt.Fprintf(&b, "%c\x00", c)
-		}
-		return b.String()
-	}
 	for name, tt := range map[string]struct{ content, want string }{
-		"utf16.csv": {utf16("\"id\",\"product\"\r\n"), "the input is UTF-16"},
+		"utf16.csv": {"\"\x00i\x00d\x00\"\x00", "UTF-16 without a byte order mark"},
 		"cr.csv":    {"id,product,quantity\r1,tea,3\r", "the lines end in CR alone"},
-		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "a zip archive"},
+		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "the zip data"},
 		"title.csv": {"Sales\nid,product,quantity\n1,tea,3\n", "line 2 has them: remove the lines before it"},
 		"sep.csv":   {"sep=;\nid;product;quantity\n", "set Comma to ';'"},
 	} {

@@ -3,10 +3,9 @@ package sources
 import (
 	"cmp"
 	"context"
-	"io"
-	"os"
 	"slices"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -17,45 +16,36 @@ const minPart = 1 << 20
 // finer is how many pieces make a lane's share of several files.
 const finer = 8
 
-// Split makes at most n parts of about the same size. Plain files are cut between two
-// records, which takes a pass over them that looks for quotes; packed files, and those
-// of NewFiles, stay whole; what is no regular file is read in one part.
+// Split makes at most n parts of about the same size. Plain files of a disk are cut between two
+// records, which takes a pass over them that looks for quotes; all others, and those
+// of NewFiles, stay whole.
 func (c CSV[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], error) {
 	if err := c.check(); err != nil {
 		return nil, pipeline.Permanent(err)
 	}
-	files, err := c.filesOf(ctx)
+	found, err := c.input().Files(ctx)
 	if err != nil {
 		return nil, err
 	}
 	total := int64(0)
-	sizes := make([]int64, len(files))
-	for i, f := range files {
-		if c.Open != nil || !rereadable(f.path) {
-			continue
-		}
-		info, err := os.Stat(f.path)
-		if err != nil {
-			return nil, fileError(f.name, err)
-		}
-		sizes[i] = info.Size()
-		total += info.Size()
+	for _, f := range found {
+		total += max(0, f.Info.Size)
 	}
 	// Rounded up, or else a file of an odd size would be cut into one piece more than there
 	// are lanes. Several files are cut finer, so that the pieces add up to even lanes.
 	share := (total + int64(n) - 1) / int64(n)
-	if len(files) > 1 {
+	if len(found) > 1 {
 		share = (share + finer - 1) / finer
 	}
 	share = max(share, minPart)
 	var pieces []csvPiece
-	for i, f := range files {
-		cuts := int((sizes[i] + share - 1) / share)
-		if cuts < 2 || c.NewFiles {
-			pieces = append(pieces, csvPiece{f, sizes[i]})
+	for _, f := range found {
+		cuts := int((f.Info.Size + share - 1) / share)
+		if cuts < 2 || c.NewFiles || !c.onDisk() {
+			pieces = append(pieces, csvPiece{csvFile{File: f}, max(0, f.Info.Size)})
 			continue
 		}
-		cut, err := c.cut(ctx, f, cuts)
+		cut, err := c.cut(ctx, csvFile{File: f}, cuts)
 		if err != nil {
 			return nil, err
 		}
@@ -83,22 +73,21 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.in.close()
-	file, plain := r.in.plain()
-	if !plain {
-		return []csvPiece{{f, file.opened.Size()}}, nil
+	defer r.in.Close()
+	at, size, ok := r.in.At()
+	if !ok {
+		return []csvPiece{{f, f.Info.Size}}, nil
 	}
 	o := c.scanOptions()
 	if !c.NoHeader {
 		o.StartOffset, o.StartLine = r.scan.Offset(), r.scan.Line()
 	}
-	size := file.opened.Size()
-	points, err := csvcodec.SplitPoints(haltedReaderAt{file.halted, file.file}, size, n, o)
+	points, err := csvcodec.SplitPoints(at, size, n, o)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		return nil, fileError(f.name, err)
+		return nil, fileError(f.Name, err)
 	}
 	pieces := make([]csvPiece, len(points))
 	for i, point := range points {
@@ -107,10 +96,16 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 			end = points[i+1].Offset
 		}
 		part := f
-		part.part = &csvPart{from: point.Offset, to: end, line: point.Line, header: r.header, info: file.opened}
+		part.From, part.To, part.part = point.Offset, end, &csvPart{line: point.Line, header: r.header}
 		pieces[i] = csvPiece{part, end - point.Offset}
 	}
 	return pieces, nil
+}
+
+// onDisk tells whether ranges of a file can be read side by side at no cost.
+func (c CSV[T]) onDisk() bool {
+	_, disk := c.Store.(files.Disk)
+	return disk || c.Store == nil
 }
 
 // shareOut gives each lane about as many bytes, and no lane nothing.
@@ -142,17 +137,4 @@ func (l csvLane[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error 
 		}
 	}
 	return nil
-}
-
-// haltedReaderAt ends a long pass over a file with the run.
-type haltedReaderAt struct {
-	*halted
-	io.ReaderAt
-}
-
-func (r haltedReaderAt) ReadAt(p []byte, at int64) (int, error) {
-	if err := r.stopped(); err != nil {
-		return 0, err
-	}
-	return r.ReaderAt.ReadAt(p, at)
 }

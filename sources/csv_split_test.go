@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -42,7 +43,7 @@ func TestLanesReadTheSame(t *testing.T) {
 	dir := t.TempDir()
 	content := string(bigFile(90_000, ","))
 	plain := file(t, dir, "big.csv", content)
-	packed := file(t, dir, "big.csv.gz", pack(t, sources.Gzip, content))
+	packed := file(t, dir, "big.csv.gz", pack(t, files.Gzip, content))
 	many := t.TempDir()
 	for i := range 5 {
 		file(t, many, fmt.Sprintf("%d.csv", i), string(bigFile(100+i*14_000, ",")))
@@ -61,7 +62,7 @@ func TestLanesReadTheSame(t *testing.T) {
 		{"several files", sources.CSV[sale]{Path: filepath.Join(many, "*.csv")}, 3},
 		{"a small file", sources.CSV[sale]{Path: file(t, dir, "small.csv", string(bigFile(1000, ",")))}, 1},
 		{"a header alone", sources.CSV[sale]{Path: file(t, dir, "header.csv", "id,product,quantity\n")}, 1},
-		{"what Open gives", sources.CSV[sale]{Open: opens(content)}, 1},
+		{"what Open gives", sources.CSV[sale]{Path: "input", Store: opens(content)}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := pipeline.Options{MaxRejects: -1}

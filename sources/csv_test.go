@@ -1,6 +1,9 @@
 package sources_test
 
 import (
+	"iter"
+	"testing/fstest"
+
 	"bytes"
 	"context"
 	"errors"
@@ -17,6 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -65,10 +69,8 @@ func ExampleCSV_badRecord() {
 		Quantity int `csv:"quantity"`
 	}
 	sales := pipeline.From(p, "extract", sources.CSV[Sale]{
-		Name: "in_store_sales.csv",
-		Open: func(context.Context) (io.ReadCloser, error) {
-			return io.NopCloser(strings.NewReader("id,quantity\n1,3\n2,abc\n")), nil
-		},
+		Path:  "in_store_sales.csv",
+		Store: files.FS(fstest.MapFS{"in_store_sales.csv": {Data: []byte("id,quantity\n1,3\n2,abc\n")}}),
 	})
 	pipeline.To(sales, "print", pipeline.SinkFunc[Sale](func(context.Context, *pipeline.Reader[Sale]) error { return nil }))
 	_, err := p.Run(context.Background())
@@ -182,13 +184,13 @@ func TestBadInputBeforeAnythingMoves(t *testing.T) {
 			`missing.csv: line 2: column "quantity" (nearest: "quanttiy") is missing; the header has "id", "product", "quanttiy"`, true},
 		{"another delimiter", sources.CSV[sale]{Path: file(t, dir, "semi.csv", "id;product;quantity\n")}, `is the delimiter ";"?`, true},
 		{"a column twice", sources.CSV[sale]{Path: file(t, dir, "twice.csv", "id,product,quantity,id\n")}, `twice.csv: line 1: column "id" appears more than once`, true},
-		{"UTF-16", sources.CSV[sale]{Path: file(t, dir, "utf16.csv", "\xff\xfei\x00d\x00")}, "utf16.csv: the input is UTF-16, not CSV in UTF-8: convert it", true},
+		{"UTF-16 without a mark", sources.CSV[sale]{Path: file(t, dir, "utf16.csv", "i\x00d\x00")}, `utf16.csv: the text looks like UTF-16 without a byte order mark: set Encoding to "utf-16le"`, true},
 		{"unterminated quote in the header", sources.CSV[sale]{Path: file(t, dir, "quote.csv", "id,\"product\n")}, "quote.csv: line 1: ", true},
 		{"a pattern without files", sources.CSV[sale]{Path: filepath.Join(dir, "nothing-*.csv")}, "nothing-*.csv: no file matches", false},
-		{"a malformed pattern", sources.CSV[sale]{Path: filepath.Join(dir, "[")}, "[: syntax error in pattern", true},
-		{"neither Path nor Open", sources.CSV[sale]{}, "sources.CSV: neither Path nor Open is set", true},
-		{"Path and Open", sources.CSV[sale]{Path: good, Open: opens("")}, "sources.CSV: both Path and Open are set", true},
-		{"Name without Open", sources.CSV[sale]{Path: good, Name: "x"}, "sources.CSV: Name is for the input of Open", true},
+		{"a malformed pattern", sources.CSV[sale]{Path: filepath.Join(dir, "[")}, "[: this is no pattern", true},
+		{"no Path", sources.CSV[sale]{}, "sources.CSV: no Path is set", true},
+		{"a store for standard input", sources.CSV[sale]{Path: "-", Store: opens("")}, "sources.CSV: Path is -, which is standard input: leave Store out", true},
+		{"an unknown encoding", sources.CSV[sale]{Path: good, Encoding: "x"}, `sources.CSV: Encoding is "x", which is not known here`, true},
 		{"Columns with a header", sources.CSV[sale]{Path: good, Columns: []string{"id"}}, "sources.CSV: Columns is for files without a header: set NoHeader too", true},
 		{"Columns that lack one", sources.CSV[sale]{Path: good, NoHeader: true, Columns: []string{"id", "product"}}, `sources.CSV: Columns: column "quantity" is missing`, true},
 		{"a delimiter that cannot be", sources.CSV[sale]{Path: good, Comma: '\n'}, `sources.CSV: '\n' cannot be the delimiter`, true},
@@ -196,9 +198,9 @@ func TestBadInputBeforeAnythingMoves(t *testing.T) {
 		{"a negative MaxRecord", sources.CSV[sale]{Path: good, MaxRecord: -1}, "sources.CSV: MaxRecord is -1", true},
 		{"an unknown compression", sources.CSV[sale]{Path: good, Compression: "rar"}, `sources.CSV: Compression is "rar"`, true},
 		{"NewFiles of standard input", sources.CSV[sale]{Path: "-", NewFiles: true}, "sources.CSV: NewFiles is for files", true},
-		{"Open that fails", sources.CSV[sale]{Name: "s3://sales.csv", Open: func(context.Context) (io.ReadCloser, error) { return nil, errors.New("no such bucket") }},
-			"s3://sales.csv: no such bucket", false},
-		{"Open without a reader", sources.CSV[sale]{Open: func(context.Context) (io.ReadCloser, error) { return nil, nil }}, "input: neither a reader nor an error came from Open", true},
+		{"a store that fails", sources.CSV[sale]{Path: "sales.csv", Store: opener(func(context.Context) (io.ReadCloser, error) { return nil, errors.New("sales.csv: no such bucket") })},
+			"sales.csv: no such bucket", false},
+		{"a store without a reader", sources.CSV[sale]{Path: "input", Store: opener(func(context.Context) (io.ReadCloser, error) { return nil, nil })}, "input: the store returned neither a reader nor an error", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := pipeline.Options{State: newMemoryState()}
@@ -241,8 +243,23 @@ func TestBadInputBeforeAnythingMoves(t *testing.T) {
 	})
 }
 
-func opens(content string) func(context.Context) (io.ReadCloser, error) {
-	return func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil }
+// opener is a store of one input that is opened by a function, and of whose size nothing is known.
+type opener func(context.Context) (io.ReadCloser, error)
+
+func (o opener) List(context.Context, string) iter.Seq2[files.Info, error] {
+	return func(yield func(files.Info, error) bool) { yield(files.Info{}, errors.ErrUnsupported) }
+}
+
+func (o opener) Stat(_ context.Context, name string) (files.Info, error) {
+	return files.Info{Name: name, Size: -1}, nil
+}
+
+func (o opener) Open(ctx context.Context, _ files.Info, _, _ int64) (io.ReadCloser, error) {
+	return o(ctx)
+}
+
+func opens(content string) files.Store {
+	return opener(func(context.Context) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(content)), nil })
 }
 
 func TestAFileThatMayNotBeRead(t *testing.T) {
@@ -371,7 +388,7 @@ func TestOnlyTheEndOfTheInputEndsIt(t *testing.T) {
 			open := func(context.Context) (io.ReadCloser, error) {
 				return io.NopCloser(io.MultiReader(strings.NewReader("id,product,quantity\n1,tea,3\n"), failing{tt.err})), nil
 			}
-			_, _, err := run(t, sources.CSV[sale]{Open: open}, pipeline.Options{})
+			_, _, err := run(t, sources.CSV[sale]{Path: "input", Store: opener(open)}, pipeline.Options{})
 			if !errors.Is(err, tt.err) || !strings.Contains(err.Error(), "input: line ") {
 				t.Errorf("got %v, want %v", err, tt.err)
 			}
@@ -383,11 +400,11 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-func pack(t *testing.T, kind sources.Compression, content string) string {
+func pack(t *testing.T, kind files.Compression, content string) string {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser = gzip.NewWriter(&b)
-	if kind == sources.Zstd {
+	if kind == files.Zstd {
 		var err error
 		if w, err = zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1)); err != nil {
 			t.Fatal(err)
@@ -411,7 +428,7 @@ func TestPackedFiles(t *testing.T) {
 		fmt.Fprintf(&content, "%d,%s,%d\n", want[i].ID, want[i].Product, want[i].Quantity)
 	}
 	dir := t.TempDir()
-	for kind, extension := range map[sources.Compression]string{sources.Gzip: ".gz", sources.Zstd: ".zst"} {
+	for kind, extension := range map[files.Compression]string{files.Gzip: ".gz", files.Zstd: ".zst"} {
 		packed := pack(t, kind, content.String())
 		half := content.Len() / 2
 		for _, tt := range []struct {
@@ -431,7 +448,7 @@ func TestPackedFiles(t *testing.T) {
 			{"empty", "", sources.CSV[sale]{Path: "i.csv" + extension}, "the input is empty: there is no header"},
 			{"packed emptiness", pack(t, kind, ""), sources.CSV[sale]{Path: "j.csv" + extension}, "the input is empty: there is no header"},
 			{"damaged", packed[:len(packed)-4] + "????", sources.CSV[sale]{Path: "k.csv" + extension}, string(kind) + " data is damaged"},
-			{"read as plain", packed, sources.CSV[sale]{Path: "l.csv" + extension, Compression: sources.Plain}, "the input is packed with " + string(kind)},
+			{"read as plain", packed, sources.CSV[sale]{Path: "l.csv" + extension, Compression: files.Plain}, "the input is packed with " + string(kind)},
 		} {
 			t.Run(string(kind)+" "+tt.name, func(t *testing.T) {
 				tt.source.Path = file(t, dir, tt.source.Path, tt.data)
@@ -483,8 +500,7 @@ func TestDescribe(t *testing.T) {
 		"CSV in_store_sales.csv":          sources.CSV[sale]{Path: "/data/in_store_sales.csv"},
 		"CSV /data/*/sales.csv":           sources.CSV[sale]{Path: "/data/*/sales.csv"},
 		"CSV standard input":              sources.CSV[sale]{Path: "-"},
-		"CSV input":                       sources.CSV[sale]{Open: opens("")},
-		"CSV s3":                          sources.CSV[sale]{Open: opens(""), Name: "s3"},
+		"CSV input":                       sources.CSV[sale]{Path: "input", Store: opens("")},
 		"2 × sources_test.sale in memory": sources.Slice[sale]{{}, {}},
 	} {
 		if got := d.Describe(); got != want {
