@@ -273,7 +273,7 @@ func (u *unpacked) explain(err error) error {
 		return fmt.Errorf("the %s data ends too early: the file is cut off: %w", u.kind, io.ErrUnexpectedEOF)
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, zstd.ErrMagicMismatch), errors.Is(err, xz.ErrFormat),
 		errors.Is(err, zip.ErrFormat), errors.As(err, &structure) && strings.Contains(err.Error(), "magic"):
-		return fmt.Errorf("what should be %s data is not: %w", u.kind, err)
+		return pipeline.Permanent(fmt.Errorf("what should be %s data is not: %w", u.kind, err))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return fmt.Errorf("the zstd data needs a window of more than %d MiB: %w", maxZstdWindow>>20, err)
 	case errors.Is(err, xz.ErrMemlimit):

@@ -51,7 +51,7 @@ func decoded(r io.Reader, name string) (text io.Reader, plain bool, err error) {
 	if err != nil && !isEOF(err) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil, false, err
 	}
-	whole := io.MultiReader(bytes.NewReader(head), r)
+	whole := &prefixed{head: head, rest: r}
 	if decode != nil {
 		return transform.NewReader(whole, decode()), false, nil
 	}
@@ -68,6 +68,25 @@ func decoded(r io.Reader, name string) (text io.Reader, plain bool, err error) {
 		return nil, false, errors.New(`the text looks like UTF-16 without a byte order mark: set Encoding to "utf-16be"`)
 	}
 	return whole, true, nil
+}
+
+// prefixed gives back what was looked at, together with what follows it: a form may look at what its first Read returns.
+type prefixed struct {
+	head []byte
+	rest io.Reader
+}
+
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.head) == 0 {
+		return p.rest.Read(b)
+	}
+	n := copy(b, p.head)
+	p.head = p.head[n:]
+	if n == len(b) {
+		return n, nil
+	}
+	more, err := p.rest.Read(b[n:])
+	return n + more, err
 }
 
 // utf16 decodes UTF-16, a byte order mark at its beginning left out. It is not golang.org/x/text's, which makes U+FFFD

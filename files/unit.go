@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type unit struct {
 	name   string // of the target as the user wrote it, for messages
 	target string
 	temp   string
+	run    pipeline.Run
 	ledger bool
 	draft  Draft
 
@@ -70,11 +72,11 @@ func resolve(store Writable, path string) (string, error) {
 func begin(ctx context.Context, store Writable, path, target string) (*unit, error) {
 	run, _ := pipeline.RunFrom(ctx)
 	u := &unit{
-		store: store, name: withoutSecrets(path), target: target, temp: tempName(target, run),
+		store: store, name: withoutSecrets(path), target: target, temp: tempName(target, run), run: run,
 		ledger: pipeline.StateFrom(ctx) != nil,
 	}
 	logger := pipeline.LoggerFrom(ctx)
-	tidy(ctx, store, target, run, func(name string, err error) {
+	tidy(ctx, store, target, run, false, func(name string, err error) {
 		logger.Debug("removed what a dead run had left", "file", name, "error", err)
 	})
 	var err error
@@ -112,6 +114,11 @@ func (u *unit) Phase() pipeline.Phase { return pipeline.PhaseFiles }
 
 // Prepare makes the file durable, so that what is left to do is to move it.
 func (u *unit) Prepare(context.Context) error {
+	if _, ok := u.store.(Disk); ok {
+		if info, err := os.Stat(u.target); err == nil && info.IsDir() {
+			return u.fail(errFolder)
+		}
+	}
 	u.prepared = true // from here on Remove, not Abort, undoes it
 	return u.fail(u.draft.Close())
 }
@@ -126,9 +133,7 @@ func (u *unit) Commit(ctx context.Context) error {
 		return u.fail(err)
 	}
 	u.moved = true
-	if d, ok := u.store.(Disk); ok { // what earlier runs had prepared is older than what stands there now
-		d.removeDead(u.target, func(string) bool { return true }, func(string, error) {})
-	}
+	tidy(ctx, u.store, u.target, u.run, true, func(string, error) {})
 	return nil
 }
 
@@ -145,7 +150,10 @@ func (u *unit) finishedByAnother(ctx context.Context, err error) error {
 // prepared file stays: then the retry needs it.
 func (u *unit) Rollback(ctx context.Context) error {
 	switch {
-	case u.moved, u.prepared && u.ledger && pipeline.MayBeCommitted(ctx):
+	case u.moved:
+		return nil
+	case u.prepared && u.ledger && pipeline.MayBeCommitted(ctx):
+		held.release(u.temp) // nobody here works on it any more
 		return nil
 	case !u.prepared:
 		return u.fail(u.draft.Abort())
@@ -168,6 +176,7 @@ func finish(ctx context.Context, store Writable, path string) error {
 	case err != nil:
 		return nameError(withoutSecrets(path), err)
 	}
+	tidy(ctx, store, target, run, true, func(string, error) {})
 	pipeline.LoggerFrom(ctx).Info("completed the commit of an earlier attempt", "file", withoutSecrets(path))
 	return nil
 }
@@ -175,24 +184,23 @@ func finish(ctx context.Context, store Writable, path string) error {
 // leftoverAge is how old a temporary file must be before it is taken for one that a dead run left, where no lock tells.
 const leftoverAge = 7 * 24 * time.Hour
 
-// tidy removes what dead runs left of a target before it is written: drafts, and what earlier attempts of this run had
-// prepared, since the ledger knows of no commit of theirs. What other runs have prepared may belong to a commit that is
-// still to be completed, and stays for leftoverAge, or until this run has replaced the target.
-func tidy(ctx context.Context, store Writable, target string, run pipeline.Run, told func(name string, err error)) {
-	prefix := tempPrefix(target)
-	mine := prefix + safeName(run.ID, maxRunName) + "-"
+// tidy removes what dead runs left of a target. What an attempt has prepared may belong to a commit that is still to be
+// completed, or still on its way to the server. So before the target is written only drafts go, and what is older than
+// leftoverAge; and once a run has replaced the target what its other attempts had prepared, and on a disk that of all runs
+// whose processes are dead: it is older than what stands there now.
+func tidy(ctx context.Context, store Writable, target string, run pipeline.Run, replaced bool, told func(name string, err error)) {
 	if d, ok := store.(Disk); ok {
-		d.removeDead(target, func(base string) bool {
-			return strings.HasSuffix(base, draftSuffix) || strings.HasPrefix(base, baseOf(mine))
-		}, told)
+		d.removeDead(target, func(base string) bool { return replaced || strings.HasSuffix(base, draftSuffix) }, told)
 		return
 	}
+	prefix := tempPrefix(target)
+	mine := prefix + safeName(run.ID, maxRunName) + "-"
 	for info, err := range store.List(ctx, prefix) {
 		if err != nil {
 			return
 		}
 		old := !info.Modified.IsZero() && time.Since(info.Modified) > leftoverAge
-		if isUnfinished(info.Name) && (strings.HasPrefix(info.Name, mine) || old) {
+		if isUnfinished(info.Name) && (old || replaced && strings.HasPrefix(info.Name, mine)) {
 			told(info.Name, store.Remove(ctx, info.Name))
 		}
 	}

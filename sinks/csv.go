@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -16,20 +17,25 @@ import (
 // type that cannot be written is found by the validation, a value that would change is a reject. The file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
 // has its header also when there are no records.
 //
-// The file is a unit of the run: it is written beside the target under a name that carries
-// the run's ID, synced, and renamed over the target when the run commits, after the
+// The file is a unit of the run: it is written under a name that carries
+// the run's ID, made durable, and moved to the target when the run commits, after the
 // databases. Until then, and for ever if the run fails, the target is as it was,
-// and readers of it see the old file or the new one, whole. The new file has the old one's
+// and readers of it see the old file or the new one, whole. On a disk the new file has the old one's
 // mode and, as far as this process may give it away, its owner. With [pipeline.Options].State a run that dies
-// between the database's commit and the rename is completed by its retry.
+// between the database's commit and that is completed by its retry.
 //
 // The whole input goes through one call: [pipeline.Parallel] is an error.
 type CSV[T any] struct {
-	// Path is the target, whose folder must be there, or - for standard output,
+	// Path is the target, whose folder must be there on a disk, or - for standard output,
 	// which is outside all or nothing: what is written there cannot be taken back,
-	// and an attempt that fails leaves its records. A name that ends in .gz or .zst
-	// is packed.
+	// and an attempt that fails leaves its records.
 	Path string
+
+	// Store is where the target is: a bucket of module blob, say. Defaults to this machine's disk.
+	Store files.Writable
+
+	// Compression defaults to what the extension of Path says: .gz, .zst, or none.
+	Compression files.Compression
 
 	// Comma is the delimiter, an ASCII character. Defaults to ','.
 	Comma byte
@@ -57,18 +63,19 @@ type CSV[T any] struct {
 func (CSV[T]) Serial() {}
 
 // Describe says which file it is.
-func (c CSV[T]) Describe() string { return "CSV " + describeFile(c.Path) }
+func (c CSV[T]) Describe() string { return "CSV " + c.output().Describe() }
+
+func (c CSV[T]) output() files.Output {
+	return files.Output{Path: c.Path, Store: c.Store, Compression: c.Compression}
+}
 
 // Validate checks the options, the type, and that the target is a file, or can become
 // one in a folder that is there.
-func (c CSV[T]) Validate(context.Context) error {
+func (c CSV[T]) Validate(ctx context.Context) error {
 	if _, err := c.encoder(); err != nil {
 		return err
 	}
-	if c.Path == stdoutPath {
-		return nil
-	}
-	return checkTarget(c.Path)
+	return c.output().Validate(ctx)
 }
 
 func (c CSV[T]) encoder() (*csvcodec.Encoder[T], error) {
@@ -89,7 +96,7 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 	if err != nil {
 		return err
 	}
-	w, err := openWriter(ctx, c.Path)
+	w, err := c.output().Create(ctx)
 	if err != nil {
 		return err
 	}
@@ -98,8 +105,8 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 	pass := func() error {
 		_, err := w.Write(buf)
 		buf = buf[:0]
-		in.AddBytes(w.written - counted)
-		counted = w.written
+		in.AddBytes(w.Bytes() - counted)
+		counted = w.Bytes()
 		return err
 	}
 	if !c.NoHeader {
@@ -126,17 +133,12 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 	if err := pass(); err != nil {
 		return err
 	}
-	if err := w.finish(); err != nil {
+	if err := w.Close(); err != nil {
 		return err
 	}
-	in.AddBytes(w.written - counted)
+	in.AddBytes(w.Bytes() - counted)
 	return nil
 }
 
-// Finish completes a commit that was cut short between the databases and the rename.
-func (c CSV[T]) Finish(ctx context.Context) error {
-	if c.Path == stdoutPath {
-		return nil
-	}
-	return finishFile(ctx, c.Path)
-}
+// Finish completes a commit that was cut short between the databases and the file.
+func (c CSV[T]) Finish(ctx context.Context) error { return c.output().Finish(ctx) }

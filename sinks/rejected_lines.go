@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
@@ -32,6 +34,9 @@ type RejectedLines struct {
 	// Path is the target, as for [CSV], - and packing included.
 	Path string
 
+	// Store is where the target is. Defaults to this machine's disk.
+	Store files.Writable
+
 	// HeaderOf is a plain CSV file whose header is written first, byte for byte. It
 	// should be one of the files that are read; rejects of files that have other
 	// columns do not belong into the same file. Defaults to no header.
@@ -50,19 +55,18 @@ type RejectedLines struct {
 func (RejectedLines) Serial() {}
 
 // Describe says which file it is.
-func (s RejectedLines) Describe() string { return "rejected lines " + describeFile(s.Path) }
+func (s RejectedLines) Describe() string { return "rejected lines " + s.output().Describe() }
+
+func (s RejectedLines) output() files.Output { return files.Output{Path: s.Path, Store: s.Store} }
 
 // Validate checks that the target can be written and the header read.
-func (s RejectedLines) Validate(context.Context) error {
+func (s RejectedLines) Validate(ctx context.Context) error {
 	if s.HeaderOf != "" {
 		if _, err := s.header(); err != nil {
 			return err
 		}
 	}
-	if s.Path == stdoutPath {
-		return nil
-	}
-	return checkTarget(s.Path)
+	return s.output().Validate(ctx)
 }
 
 // header returns the first record of HeaderOf as it stands there, with a byte order mark
@@ -108,7 +112,7 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 			return err
 		}
 	}
-	w, err := openWriter(ctx, s.Path)
+	w, err := s.output().Create(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,10 +145,10 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 	if err := lines.flush(); err != nil {
 		return err
 	}
-	if err := w.finish(); err != nil {
+	if err := w.Close(); err != nil {
 		return err
 	}
-	in.AddBytes(w.written)
+	in.AddBytes(w.Bytes())
 	if without > 0 {
 		pipeline.LoggerFrom(ctx).Warn(fmt.Sprintf("%d rejects have no original line and are not in the file", without), "file", s.Path)
 	}
@@ -242,10 +246,13 @@ func (w *lineWriter) flush() error {
 	return err
 }
 
-// Finish completes a commit that was cut short between the databases and the rename.
-func (s RejectedLines) Finish(ctx context.Context) error {
-	if s.Path == stdoutPath {
-		return nil
+// Finish completes a commit that was cut short between the databases and the file.
+func (s RejectedLines) Finish(ctx context.Context) error { return s.output().Finish(ctx) }
+
+// fileError says what is wrong with a file, its name first and once.
+func fileError(name string, err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
 	}
-	return finishFile(ctx, s.Path)
+	return fmt.Errorf("%s: %w", name, err)
 }

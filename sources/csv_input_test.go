@@ -166,7 +166,7 @@ func TestAFileThatChangesWhileItIsRead(t *testing.T) {
 		}, "the file grew while it was read, from 800020 to 800028 bytes: it is still being written"},
 		{"it is overwritten", func(t *testing.T, path string) {
 			check(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)))
-		}, "the file was written to while it was read"},
+		}, "the file was written to or replaced while it was read"},
 		{"another one takes its name, which is fine", func(t *testing.T, path string) {
 			other := file(t, t.TempDir(), "other.csv", "x")
 			check(t, os.Rename(other, path))

@@ -85,7 +85,7 @@ func (c CSV[T]) plan(r *csvReading[T], f csvFile) (err error) {
 	err = pipeline.Permanent(err)
 	if e, ok := errors.AsType[*csvcodec.HeaderError](err); ok {
 		e.Line = line
-		if line > 0 {
+		if line > 0 && f.Info.Size >= 0 { // more of what is typed or sent may never come
 			csvcodec.HintHeader(r.scan, e)
 		}
 	}

@@ -55,7 +55,7 @@ func TestGzipMayBePadded(t *testing.T) {
 		name, data, err string
 	}{
 		{"with zeros", packed + strings.Repeat("\x00", 512), ""},
-		{"with zeros and then something", packed + "\x00\x00x", "data is not"},
+		{"with zeros and then something", packed + "\x00\x00x", "bytes other than zeros follow"},
 		{"with something", packed + "xyz", "gzip data ends too early"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -106,7 +106,7 @@ func TestInputsThatAreNoCSVAreNamedWithoutTheirBytes(t *testing.T) {
 	for name, tt := range map[string]struct{ content, want string }{
 		"utf16.csv": {"\"\x00i\x00d\x00\"\x00", "UTF-16 without a byte order mark"},
 		"cr.csv":    {"id,product,quantity\r1,tea,3\r", "the lines end in CR alone"},
-		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "the zip data"},
+		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "what should be zip data is not"},
 		"title.csv": {"Sales\nid,product,quantity\n1,tea,3\n", "line 2 has them: remove the lines before it"},
 		"sep.csv":   {"sep=;\nid;product;quantity\n", "set Comma to ';'"},
 	} {

@@ -3,10 +3,10 @@ package salesetl
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
+	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -20,8 +20,7 @@ func newInStoreFile(path string) inStoreFile {
 	// With the layout a time of day, which a date would drop, is an error.
 	file := sources.CSV[Sale]{Path: path, Layout: time.DateOnly}
 	if path == "" {
-		file.Name = BundledCSV
-		file.Open = func(context.Context) (io.ReadCloser, error) { return Bundled().Open(BundledCSV) }
+		file.Path, file.Store = BundledCSV, files.FS(Bundled())
 	}
 	return inStoreFile{file}
 }
@@ -31,8 +30,11 @@ func (f inStoreFile) Validate(ctx context.Context) error {
 	if err := f.CSV.Validate(ctx); err != nil {
 		return err
 	}
+	if f.Store != nil {
+		return nil // the bundled one
+	}
 	if info, err := os.Stat(f.Path); err != nil || !info.Mode().IsRegular() {
-		return nil // bundled, a pattern, or a pipe, which can be read only once
+		return nil // a pattern, or a pipe, which can be read only once
 	}
 	for _, err := range pipeline.Records(ctx, f.CSV) {
 		_ = err // the run will tell it, with all that it knows

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package sinks
-
-import "os"
-
-// startWriteback does nothing: there is no such hint here.
-func startWriteback(*os.File, int64, int64) {}
