@@ -55,12 +55,12 @@ func (g *randomGraph) pick() *tally {
 	return t
 }
 
-func (g *randomGraph) options(lanes bool, behind bool) (options []pipeline.StageOption) {
+func (g *randomGraph) options(lanes bool) (options []pipeline.StageOption) {
 	if lanes && g.oneIn(4) {
 		options = append(options, pipeline.Parallel(1+g.IntN(3)))
 	}
-	// After a stage that reads the rejects is for those that cannot reject.
-	for len(g.stages) > 0 && !behind && g.oneIn(3) {
+	for len(g.stages) > 0 && g.oneIn(3) { // none of them is behind the rejects
+
 		options = append(options, pipeline.After(g.stages[g.IntN(len(g.stages))]))
 	}
 	return options
@@ -82,25 +82,31 @@ func (g *randomGraph) source() {
 			}
 		}
 		return nil
-	}), g.options(false, false)...)
+	}), g.options(false)...)
 	g.add(tally{stream: s, count: int64(n), sum: int64(n) * int64(n-1) / 2, exact: true})
 }
 
 func (g *randomGraph) pass() {
 	in := *g.pick()
-	in.stream = pipeline.Via(in.stream, g.name("pass"), pass64{}, g.options(true, in.behind)...)
+	in.stream = pipeline.Via(in.stream, g.name("pass"), pass64{}, g.options(true)...)
 	in.used = 0
 	g.add(in)
 }
 
 // picky sets aside about one of a hundred.
 func (g *randomGraph) picky() {
+	if !g.budget {
+		return
+	}
 	in := *g.pick()
-	if !g.budget || in.behind {
+	if in.behind {
+		in.stream = pipeline.Via(in.stream, g.name("pass"), pass64{}, g.options(true)...)
+		in.used = 0
+		g.add(in)
 		return
 	}
 	at := int64(g.IntN(100))
-	in.stream = pipeline.Via(in.stream, g.name("picky"), picky64{at}, g.options(true, false)...)
+	in.stream = pipeline.Via(in.stream, g.name("picky"), picky64{at}, g.options(true)...)
 	in.used, in.exact = 0, false
 	g.add(in)
 }
@@ -108,14 +114,14 @@ func (g *randomGraph) picky() {
 func (g *randomGraph) split() {
 	in := *g.pick()
 	ways := 1 + g.IntN(3)
-	streams := pipeline.Split(in.stream, g.name("split"), ways, func(i *int64) int { return int(*i) % ways }, g.options(true, in.behind)...)
+	streams := pipeline.Split(in.stream, g.name("split"), ways, func(i *int64) int { return int(*i) % ways }, g.options(true)...)
 	merged := in
 	merged.stream, merged.used = pipeline.Merge(streams[0], streams[1:]...), 0
 	for _, s := range streams {
 		part := in
 		part.stream, part.used, part.exact = s, 0, false
 		if g.oneIn(2) {
-			part.stream = pipeline.Via(s, g.name("part"), pass64{}, g.options(true, in.behind)...)
+			part.stream = pipeline.Via(s, g.name("part"), pass64{}, g.options(true)...)
 			g.add(part)
 		} else {
 			g.open = append(g.open, part)
@@ -131,8 +137,8 @@ func (g *randomGraph) merge() {
 	}
 	x, y := &g.open[a], &g.open[b]
 	// By way of stages, so that no stream is merged with itself.
-	left := pipeline.Via(x.stream, g.name("left"), pass64{}, g.options(true, x.behind)...)
-	right := pipeline.Via(y.stream, g.name("right"), pass64{}, g.options(true, y.behind)...)
+	left := pipeline.Via(x.stream, g.name("left"), pass64{}, g.options(true)...)
+	right := pipeline.Via(y.stream, g.name("right"), pass64{}, g.options(true)...)
 	x.used, y.used = x.used+1, y.used+1
 	g.open = append(g.open, tally{
 		stream: pipeline.Merge(left, right), count: x.count + y.count, sum: x.sum + y.sum,
@@ -147,25 +153,25 @@ func (g *randomGraph) both() {
 		return
 	}
 	behind := x.behind || y.behind
-	left := pipeline.Via(x.stream, g.name("a"), pass64{}, g.options(true, x.behind)...)
-	s := pipeline.Via2(left, y.stream, g.name("both"), both64{order: g.IntN(4), seed: g.Uint64()}, g.options(false, behind)...)
+	left := pipeline.Via(x.stream, g.name("a"), pass64{}, g.options(true)...)
+	s := pipeline.Via2(left, y.stream, g.name("both"), both64{order: g.IntN(4), seed: g.Uint64()}, g.options(false)...)
 	x.used, y.used = x.used+1, y.used+1
 	g.add(tally{stream: s, count: x.count + y.count, sum: x.sum + y.sum, exact: x.exact && y.exact, behind: behind})
 }
 
 // limit passes on a few and stops reading.
 func (g *randomGraph) limit() {
-	in := *g.pick()
 	if !g.limits {
 		return
 	}
-	in.stream = pipeline.Via(in.stream, g.name("limit"), limit64{g.Int64N(in.count + 1)}, g.options(false, in.behind)...)
+	in := *g.pick()
+	in.stream = pipeline.Via(in.stream, g.name("limit"), limit64{g.Int64N(in.count + 1)}, g.options(false)...)
 	in.used, in.exact = 0, false
 	g.add(in)
 }
 
 func (g *randomGraph) step() {
-	pipeline.Do(g.p, g.name("step"), func(context.Context) error { return nil }, g.options(false, false)...)
+	pipeline.Do(g.p, g.name("step"), func(context.Context) error { return nil }, g.options(false)...)
 }
 
 func (g *randomGraph) letters() {
@@ -193,7 +199,7 @@ func (g *randomGraph) sink(t *tally) {
 			in.Recycle(batch)
 		}
 		return nil
-	}), g.options(true, t.behind)...)
+	}), g.options(true)...)
 	if !t.behind {
 		g.stages = append(g.stages, stage)
 	}
