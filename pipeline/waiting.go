@@ -1,5 +1,7 @@
 package pipeline
 
+import "slices"
+
 // place is one input of a stage.
 type place struct {
 	node  *node
@@ -39,7 +41,11 @@ type waits struct {
 }
 
 func waitsOf(nodes []*node) *waits {
-	w := &waits{readers: map[*node][]place{}, rejectors: map[*node]bool{}}
+	w := &waits{}
+	if !slices.ContainsFunc(nodes, func(n *node) bool { return len(n.after) > 0 || len(n.inputs) > 1 }) {
+		return w // nobody waits for anything but its only input
+	}
+	w.readers, w.rejectors = map[*node][]place{}, map[*node]bool{}
 	behind := map[*node]bool{}
 	for _, n := range nodes { // those that a stage reads come before it
 		if n.kind == KindRejects {
@@ -61,8 +67,14 @@ func waitsOf(nodes []*node) *waits {
 
 // waitingInputs returns the inputs that need a backlog.
 func (w *waits) waitingInputs(nodes []*node) map[place]bool {
+	if w.readers == nil {
+		return nil
+	}
 	found := map[place]bool{}
 	for _, n := range nodes {
+		if len(n.after) == 0 && len(n.inputs) < 2 {
+			continue
+		}
 		for i := range n.inputs {
 			if goal := (place{n, i}); w.turns(goal) {
 				found[goal] = true
