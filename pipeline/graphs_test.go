@@ -349,6 +349,9 @@ func TestRandomGraphs(t *testing.T) {
 			t.Logf("%d graphs were enough", i)
 			break
 		}
+		if i > 0 && i%50 == 0 {
+			t.Logf("%d graphs held after %v", i, time.Since(began).Round(time.Second))
+		}
 		if !randomGraphHolds(t, base+uint64(i), deadline) {
 			return
 		}
