@@ -56,9 +56,6 @@ type waitingBatch[T any] struct {
 	taken   int64 // of the waitingRoom
 }
 
-// absence is a backlog whose record type is not known.
-type absence interface{ step(away int) }
-
 func newBacklog[T any](free *freeList[T], room *waitingRoom, capacity int) (*backlog[T], error) {
 	codec, err := spill.NewCodec[T]()
 	if err != nil {
