@@ -118,7 +118,9 @@ func TestTopNHoldsNoMoreThanN(t *testing.T) {
 }
 
 func TestTopNWithoutNOrCompareIsInvalid(t *testing.T) {
-	run := func(stage transforms.TopN[int, int]) error { return pipelinetest.RunTransform(t.Context(), stage, upTo(3)).Err }
+	run := func(stage transforms.TopN[int, int]) error {
+		return pipelinetest.RunTransform(t.Context(), stage, upTo(3)).Err
+	}
 	compare := func(a, b *int) int { return *a - *b }
 	checkInvalid(t, run(transforms.TopN[int, int]{N: 1}), "transforms.TopN: Compare is nil")
 	checkInvalid(t, run(transforms.TopN[int, int]{Compare: compare}), "transforms.TopN: N is 0: say how many records to keep, from 1")
