@@ -251,7 +251,7 @@ func (j *calling[In, Out]) write(in *pipeline.Reader[In], out *pipeline.Writer[O
 		if j.ctx.Err() == nil {
 			var err error
 			if c.err != nil {
-				err = setAside(in.Reject, c.err)
+				err = setAside(in.Reject, &c.record, c.err)
 			} else {
 				err = out.Write(c.made)
 			}

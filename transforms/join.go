@@ -136,7 +136,7 @@ func (j *joining[A, B, K, Out]) leftMiss(ordinal uint64, key K, record *A) error
 	case KeepMisses:
 		return j.combine(ordinal, record, nil)
 	case RejectMisses:
-		return j.left.Reject(j.miss(key, "right"))
+		return j.left.Reject(record, j.miss(key, "right"))
 	}
 	return nil
 }
@@ -147,14 +147,14 @@ func (j *joining[A, B, K, Out]) rightMiss(ordinal uint64, key K, record *B) erro
 	case KeepMisses:
 		return j.combine(j.lefts+ordinal, nil, record)
 	case RejectMisses:
-		return j.right.Reject(j.miss(key, "left"))
+		return j.right.Reject(record, j.miss(key, "left"))
 	}
 	return nil
 }
 
 func (j *joining[A, B, K, Out]) miss(key K, where string) pipeline.Reject {
 	return pipeline.Reject{
-		Column: j.Column, Value: cleanValue(fmt.Sprint(key)), Reason: "has no partner in the " + where + " stream",
+		Column: j.Column, Value: fmt.Sprint(key), Reason: "has no partner in the " + where + " stream",
 	}
 }
 
@@ -184,11 +184,11 @@ func (j *joining[A, B, K, Out]) combine(ordinal uint64, left *A, right *B) error
 	return nil
 }
 
-func (j *joining[A, B, K, Out]) setAside(err error, left *A, _ *B) error {
+func (j *joining[A, B, K, Out]) setAside(err error, left *A, right *B) error {
 	if left != nil {
-		return setAside(j.left.Reject, err)
+		return setAside(j.left.Reject, left, err)
 	}
-	return setAside(j.right.Reject, err)
+	return setAside(j.right.Reject, right, err)
 }
 
 // flush writes what is made.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/spill"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -142,7 +143,7 @@ func (l *joinLevel[A, B, K, Out]) checkRoom(key K) error {
 		return nil
 	}
 	return pipeline.Permanent(fmt.Errorf("transforms.Join: the records of the right stream with key %s hold more than MaxMemory (%d): "+
-		"they must fit into memory; let the other stream be the right one", cleanValue(fmt.Sprint(key)), l.job.limit))
+		"they must fit into memory; let the other stream be the right one", cleantext.Short(fmt.Sprint(key), 200), l.job.limit))
 }
 
 // makeRoom moves parts to files, the largest first, until at most half of the memory is taken.

@@ -56,7 +56,7 @@ func (w *Window[In, K, Out]) slide(ctx context.Context, ins []*pipeline.Reader[I
 	}
 	job := newGrouping(ctx, w.panes(), "Window", len(ins))
 	defer closeFolder(job.folder, &err)
-	job.reject = ins[0].Reject
+	job.reject = func(r *windowed[In], reject pipeline.Reject) error { return ins[0].Reject(&r.Record, reject) }
 	write := func(p *pane[Out]) error {
 		w.bounds(&p.Group, p.Start, p.Start+int64(w.Size))
 		return out.Write(p.Group)
@@ -94,7 +94,7 @@ func (w *Window[In, K, Out]) foldPanes(
 		for i := range batch {
 			at, err := w.at(&batch[i])
 			if err != nil {
-				if err := setAside(in.Reject, err); err != nil {
+				if err := setAside(in.Reject, &batch[i], err); err != nil {
 					return err
 				}
 				continue
@@ -104,7 +104,7 @@ func (w *Window[In, K, Out]) foldPanes(
 			for one.Start = last - (size-1-(at-last))/every*every; one.Start <= last; one.Start += every {
 				folds++
 				if err := level.add(level.next(), &one); err != nil {
-					if err := setAside(in.Reject, err); err != nil {
+					if err := setAside(in.Reject, &batch[i], err); err != nil {
 						return err
 					}
 				}
