@@ -315,7 +315,7 @@ func TestRejectsOfCallsComeInTheirTurn(t *testing.T) {
 			t.Fatalf("%d rejects, records %v, error %v", len(r.Rejects), r.Records, r.Err)
 		}
 		for i, reject := range r.Rejects {
-			if reject.Value != fmt.Sprint(3*(i+1)) {
+			if n := fmt.Sprint(3 * (i + 1)); reject.Value != n || string(reject.Record) != n {
 				t.Errorf("reject %d is %v", i, reject)
 			}
 		}

@@ -62,6 +62,9 @@ func runJoin[A, B, Out any](ctx context.Context, stage pipeline.Transform2[A, B,
 	pipeline.To(pipeline.Rejects(p), "dead letters", gather(&rejects))
 	_, err = p.Run(ctx)
 	for _, r := range rejects {
+		if len(r.Record) == 0 {
+			err = errors.Join(err, fmt.Errorf("the reject %v has no record", r))
+		}
 		got.rejects = append(got.rejects, r.String())
 	}
 	slices.Sort(got.rejects)

@@ -153,8 +153,28 @@ func TestARecordWithoutATimeIsSetAside(t *testing.T) {
 			t.Errorf("%s: %v, %d rejects, error %v", name, r.Records, len(r.Rejects), r.Err)
 			continue
 		}
-		if want := `"0001-01-01T00:00:00Z" is no time that a window can hold`; !strings.Contains(r.Rejects[0].String(), want) {
+		want := `"0001-01-01T00:00:00Z" is no time that a window can hold`
+		if !strings.Contains(r.Rejects[0].String(), want) || string(r.Rejects[0].Record) != `"0001-01-01T00:00:00Z"` {
 			t.Errorf("%s: %v", name, r.Rejects[0])
+		}
+	}
+}
+
+// What a fold refuses is the user's record, also when it comes back from a file.
+func TestARecordThatAFoldRefusesIsSetAsideForEachWindow(t *testing.T) {
+	stage := spans()
+	stage.Size, stage.Every, stage.TempDir = time.Minute, 30*time.Second, t.TempDir()
+	stage.Fold = func(s *span, e *event) error {
+		if e.At == 45 {
+			return transforms.Reject("at", "45", "is refused")
+		}
+		s.Count++
+		return nil
+	}
+	for _, stage.MaxMemory = range []int64{0, 1} {
+		r := pipelinetest.RunTransform(t.Context(), stage, []event{{"ann", 0}, {"bob", 45}, {"ann", 31}})
+		if r.Err != nil || len(r.Records) != 3 || len(r.Rejects) != 2 || string(r.Rejects[0].Record) != `{"User":"bob","At":45}` {
+			t.Errorf("%v, rejects %v, error %v", r.Records, r.Rejects, r.Err)
 		}
 	}
 }
