@@ -96,7 +96,8 @@ func (a Async[In, Out]) Validate(context.Context) error {
 func (a Async[In, Out]) wrong() string {
 	switch {
 	case a.Calls < 0 || a.Calls > maxCalls:
-		return fmt.Sprintf("Calls is %d: say how many may be under way at once, 1 to %d, or 0 for %d", a.Calls, maxCalls, DefaultCalls)
+		return fmt.Sprintf("Calls is %d: say how many may be under way at once, 1 to %d, or 0 for %d",
+			a.Calls, maxCalls, DefaultCalls)
 	case a.Timeout < 0:
 		return fmt.Sprintf("Timeout is %v: say how long a try may take, or 0 for any time", a.Timeout)
 	case a.Retry.MaxAttempts < 0:
@@ -106,7 +107,8 @@ func (a Async[In, Out]) wrong() string {
 	case a.Limiter == nil || a.Limiter.Limit() == rate.Inf:
 		return ""
 	case a.Limiter.Limit() <= 0 || a.Limiter.Burst() < 1:
-		return fmt.Sprintf("Limiter allows no call (limit %v a second, burst %d): both must be positive", a.Limiter.Limit(), a.Limiter.Burst())
+		return fmt.Sprintf("Limiter allows no call (limit %v a second, burst %d): both must be positive",
+			a.Limiter.Limit(), a.Limiter.Burst())
 	}
 	return ""
 }

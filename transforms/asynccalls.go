@@ -222,7 +222,7 @@ func (j *calling[In, Out]) limit() error {
 	}
 	turn := j.Limiter.Reserve()
 	if !turn.OK() {
-		return pipeline.Permanent(errors.New("Limiter has a burst of 0 now, and allows no call"))
+		return pipeline.Permanent(errors.New("transforms.Async: the Limiter has a burst of 0 now, and allows no call"))
 	}
 	err := sleep(j.ctx, turn.Delay())
 	if err != nil {

@@ -105,9 +105,10 @@ func wantJoin(left, right []item, stage transforms.Join[item, item, string, pair
 	}
 	for _, key := range order {
 		for _, r := range byKey[key] {
-			if stage.RightMisses == transforms.KeepMisses {
+			switch stage.RightMisses {
+			case transforms.KeepMisses:
 				want.records = append(want.records, pair{Right: r, Half: true})
-			} else if stage.RightMisses == transforms.RejectMisses {
+			case transforms.RejectMisses:
 				reject(key, "left")
 			}
 		}

@@ -50,7 +50,9 @@ func (w *Window[In, K, Out]) panes() GroupBy[windowed[In], windowKey[K], pane[Ou
 }
 
 // slide makes the windows of one lane or of several.
-func (w *Window[In, K, Out]) slide(ctx context.Context, ins []*pipeline.Reader[In], out *pipeline.Writer[Out]) (err error) {
+func (w *Window[In, K, Out]) slide(
+	ctx context.Context, ins []*pipeline.Reader[In], out *pipeline.Writer[Out],
+) (err error) {
 	if err := needsMerge("Window", w.Merge == nil, len(ins)); err != nil {
 		return err
 	}
