@@ -10,9 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/schedule"
 )
 
 // Registry holds the definitions that a program knows. Fill it, then make a service
@@ -47,7 +46,7 @@ func (r *Registry) Check(ctx context.Context) error {
 // definition is a Definition that was found right, with what follows from it.
 type definition struct {
 	Definition
-	schedule cron.Schedule // nil without one
+	schedule *schedule.Schedule // nil without one
 	graph    pipeline.Graph
 }
 
@@ -103,9 +102,11 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 	case c.CatchUp != CatchUpLast && c.CatchUp != CatchUpSkip && c.CatchUp != CatchUpAll:
 		return nil, fmt.Errorf("CatchUp is %q: use %q, %q or %q", d.CatchUp, CatchUpLast, CatchUpSkip, CatchUpAll)
 	}
-	var err error
-	if c.schedule, err = parseSchedule(d.Schedule); err != nil {
-		return nil, err
+	if d.Schedule != "" {
+		var err error
+		if c.schedule, err = schedule.Parse(d.Schedule); err != nil {
+			return nil, err
+		}
 	}
 	c.Params = slices.Clone(d.Params)
 	if err := checkParams(c.Params); err != nil {
@@ -117,30 +118,6 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 		}
 	}
 	return c, c.try(ctx)
-}
-
-// parseSchedule reads a cron line; nil if there is none.
-func parseSchedule(line string) (cron.Schedule, error) {
-	if line == "" {
-		return nil, nil //nolint:nilnil // no schedule, and nothing wrong
-	}
-	if strings.Contains(line, "@every") {
-		return nil, fmt.Errorf("schedule %q: @every has no due dates of its own; use a cron line such as */5 * * * *", line)
-	}
-	zoned := line
-	if !strings.HasPrefix(line, "TZ=") && !strings.HasPrefix(line, "CRON_TZ=") {
-		zoned = "TZ=UTC " + line
-	} else if !strings.Contains(line, " ") { // the parser panics at that
-		return nil, fmt.Errorf("schedule %q: there is nothing after the zone", line)
-	}
-	s, err := cron.ParseStandard(zoned)
-	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", line, err)
-	}
-	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return nil, fmt.Errorf("schedule %q: there is no such day in the years to come", line)
-	}
-	return s, nil
 }
 
 func checkParams(params []Param) error {

@@ -5,39 +5,30 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/runs/internal/schedule"
 )
 
-// next returns the first due date after t, nil without a schedule.
+// next returns the first due date after t, nil without one.
 func (d *definition) next(t time.Time) *time.Time {
 	if d.schedule == nil {
 		return nil
 	}
-	due := d.schedule.Next(t).UTC()
-	return &due
+	return orNull(d.schedule.Next(t))
 }
 
-// due returns the dates for which runs are to be made at the moment now, when the one
-// that was due first is known, and the due date after that.
+// due returns the dates for which runs are to be made at the moment now, when the one that was due first is known, and
+// the due date after that.
 func (d *definition) due(first, now time.Time) (dates []time.Time, next time.Time) {
-	for next = first; !next.After(now); next = d.schedule.Next(next).UTC() {
-		if len(dates) == max(1, d.MaxCatchUp) { // a minute's schedule after a year: not all in memory
-			copy(dates, dates[1:])
-			dates = dates[:len(dates)-1]
-		}
-		dates = append(dates, next)
-	}
-	if len(dates) == 0 || d.CatchUp == CatchUpAll {
-		return dates, next
-	}
-	newest := dates[len(dates)-1]
-	if d.CatchUp == CatchUpSkip && now.Sub(newest) > lateAfter {
-		return nil, next
-	}
-	return []time.Time{newest}, next
+	return d.schedule.Due(first.UTC(), now, schedule.CatchUp(d.CatchUp), d.MaxCatchUp)
 }
 
-// lateAfter is how long after its time a due date still counts as met, for CatchUpSkip.
-const lateAfter = time.Minute
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
 
 // schedule makes the runs that are due. The row of the pipeline is locked meanwhile, so that
 // one replica does it; another passes it over.
@@ -58,7 +49,7 @@ select next_due from {pipelines}
 			if err != nil {
 				return err
 			}
-			dates, next := d.due(first.UTC(), now)
+			dates, next := d.due(first, now)
 			values, err := d.values(nil)
 			if err != nil {
 				return err
@@ -70,7 +61,7 @@ select next_due from {pipelines}
 			if err := s.enqueue(ctx, tx, due); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, s.sql.of("update {pipelines} set next_due = $2 where name = $1"), name, next); err != nil {
+			if _, err := tx.Exec(ctx, s.sql.of("update {pipelines} set next_due = $2 where name = $1"), name, orNull(next)); err != nil {
 				return err
 			}
 			made = len(dates) > 0

@@ -169,3 +169,38 @@ func TestABackfillRunsEachDateOnceWithinItsLimit(t *testing.T) {
 		t.Errorf("the dates are %v, %v", dates, err)
 	}
 }
+
+// A day on which clocks are changed has its run, whether it is met, made up for or filled in, and has it once.
+func TestTheDayOfAChangeOfClocksHasItsRun(t *testing.T) {
+	pool := database(t)
+	c := &clock{now: time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)}
+	d := writes("items", pool, 1, nil)
+	d.Schedule, d.CatchUp = "TZ=Europe/Berlin 30 2 * * *", CatchUpAll
+	s := service(t, Config{Pool: pool, now: c.get, Workers: -1}, d)
+	want := []time.Time{ // 02:30 local, 03:00 where 02:30 is left out
+		time.Date(2026, 3, 28, 1, 30, 0, 0, time.UTC), time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), time.Date(2026, 3, 30, 0, 30, 0, 0, time.UTC),
+	}
+	begin(t, s)
+	c.set(time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC))
+	s.wakeKeeper()
+	var page Page[Record]
+	await(t, "the missed dates", func() (ok bool) {
+		var err error
+		page, err = s.List(t.Context(), Filter{}, 0, "")
+		return err == nil && len(page.Items) >= len(want)
+	})
+	for i, r := range page.Items {
+		if !r.LogicalDate.Equal(want[len(want)-1-i]) {
+			t.Errorf("run %d is of %v", i, r.LogicalDate)
+		}
+	}
+	b, err := s.Backfill(t.Context(), "items", Backfill{From: time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 31, 0, 0, 0, 0, time.UTC)})
+	if err != nil || len(b.Runs) != len(want) {
+		t.Fatalf("the backfill is %+v, %v", b, err)
+	}
+	for i, r := range b.Runs {
+		if !r.LogicalDate.Equal(want[i]) {
+			t.Errorf("run %d of the backfill is of %v", i, r.LogicalDate)
+		}
+	}
+}

@@ -139,17 +139,9 @@ func (d *definition) dates(from, to time.Time) (dates []time.Time, err error) {
 	if from.After(to) {
 		return nil, invalid("from", "from (%s) is after to (%s)", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
-	next := func(t time.Time) time.Time { // the first midnight after t
-		return t.Truncate(24 * time.Hour).Add(24 * time.Hour)
-	}
-	if d.schedule != nil {
-		next = func(t time.Time) time.Time { return d.schedule.Next(t).UTC() }
-	}
-	for t := next(from.Add(-time.Nanosecond)); !t.IsZero() && !t.After(to); t = next(t) {
-		if len(dates) == MaxBackfill {
-			return nil, invalid("to", "from %s to %s there are more than %d dates: make several backfills", from.Format(time.RFC3339), to.Format(time.RFC3339), MaxBackfill)
-		}
-		dates = append(dates, t)
+	dates, more := d.schedule.Dates(from, to, MaxBackfill)
+	if more {
+		return nil, invalid("to", "from %s to %s there are more than %d dates: make several backfills", from.Format(time.RFC3339), to.Format(time.RFC3339), MaxBackfill)
 	}
 	if len(dates) == 0 {
 		return nil, invalid("to", "there is no date of the pipeline from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
