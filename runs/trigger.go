@@ -5,6 +5,8 @@ import (
 	"iter"
 	"maps"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -24,10 +26,21 @@ func (s *Service) find(name string) (*definition, error) {
 const maxBy = 200
 
 func checkBy(by string) error {
-	if len(by) > maxBy || !validText(by) {
-		return invalid("by", "who does it must be UTF-8 text of at most %d bytes", maxBy)
+	if len(by) > maxBy || !plainText(by) {
+		return invalid("by", "who does it must be UTF-8 text of at most %d bytes, without control characters and such as turn or hide their neighbours", maxBy)
 	}
 	return nil
+}
+
+// plainText tells whether s is text of one line that shows as what it is: no control characters, nothing that changes the
+// direction of what stands beside it (U+202E), and nothing invisible but the two joiners that some scripts need.
+func plainText(s string) bool {
+	for _, r := range s {
+		if !unicode.IsGraphic(r) && r != '\u200c' && r != '\u200d' {
+			return false
+		}
+	}
+	return utf8.ValidString(s)
 }
 
 // The years between which logical dates are taken for real.
