@@ -61,8 +61,10 @@ type Config struct {
 	// LogLevel is the lowest level of log that is kept. Defaults to Info.
 	LogLevel hclog.Level
 
-	// Observe, if set, is called with the record of each attempt that this replica worked, after
-	// it ended, its Report included: for metrics. It must return soon.
+	// Observe, if set, is called after each end that this replica has written: of an attempt that it worked,
+	// of one whose worker died ([Lost], or how the run ended by it), of a run that is cancelled before it began.
+	// Record.State is the state that the run got by that, also if it has moved on since; Report is nil where
+	// this replica did not work the attempt. For metrics and alerts; it must return soon.
 	Observe func(Record)
 
 	now func() time.Time // of schedules; tests replace it
@@ -114,8 +116,8 @@ func (c Config) withDefaults() (Config, error) {
 		rand.Read(b[:])
 		c.Name = host + "-" + hex.EncodeToString(b[:])
 	}
-	if len(c.Name) > 100 || !validText(c.Name) {
-		return c, errors.New("runs: Config.Name is not UTF-8 text of at most 100 bytes")
+	if len(c.Name) > 100 || !plainText(c.Name) {
+		return c, errors.New("runs: Config.Name is not plain UTF-8 text of at most 100 bytes")
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

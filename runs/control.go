@@ -26,27 +26,33 @@ type locked struct {
 	active       bool
 	attempt      int
 	job          *int64
+	elsewhere    bool // it may be committed in another database
+	committed    bool // it is in the ledger of this one
 }
 
 func (s *Service) lock(ctx context.Context, tx pgx.Tx, id string) (r locked, err error) {
-	err = tx.QueryRow(ctx, s.sql.of("select id, pipeline, state, active, attempt, job_id from {runs} where id = $1 for no key update"), id).
-		Scan(&r.id, &r.pipeline, &r.state, &r.active, &r.attempt, &r.job)
+	err = tx.QueryRow(ctx, s.sql.of("select id, pipeline, state, active, attempt, job_id, elsewhere from {runs} where id = $1 for no key update"), id).
+		Scan(&r.id, &r.pipeline, &r.state, &r.active, &r.attempt, &r.job, &r.elsewhere)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, notFound("there is no run %s", shown(id))
+	}
+	if err == nil {
+		r.committed, err = s.committed(ctx, tx, r.id, r.pipeline)
 	}
 	return r, err
 }
 
 // Cancel ends a run: at once if it waits, and soon if it is running, by whatever replica.
-// A run whose commit has begun may still succeed. Cancelling one that is being
-// cancelled does nothing.
+// A run whose commit has begun may still succeed; one that waits and may be committed in another database
+// ends when the next attempt has asked there. Cancelling one that is being cancelled does nothing.
 //
-// Errors: [ErrNotFound] an unknown run; [ErrConflict] one that has ended.
+// Errors: [ErrNotFound] an unknown run; [ErrConflict] one that has ended, or is committed.
 func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
 		return Record{}, firstOf(err)
 	}
 	var name string
+	ended := false
 	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
 		if err != nil {
@@ -56,9 +62,13 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 		switch {
 		case r.state.Ended():
 			return conflict("run %s has ended (%s): it cannot be cancelled", id, r.state)
+		case r.committed:
+			return conflict("run %s is committed: it cannot be cancelled, what is left to do is completed", id)
 		case r.state == Running:
 			_, err := tx.Exec(ctx, s.sql.of("update {runs} set cancel_by = coalesce(cancel_by, $2), reason = $3, version = version + 1 where id = $1 and cancel_by is null"), id, by, "is being cancelled"+byWhom(by))
 			return err
+		case r.elsewhere:
+			return s.cancelIfAbsent(ctx, tx, r, by)
 		}
 		if r.job != nil {
 			if _, err := s.inserter.JobCancelTx(ctx, tx, *r.job); err != nil && !isRiverNotFound(err) {
@@ -68,13 +78,28 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 		if err := s.end(ctx, tx, ending{id: id, pipeline: r.pipeline, state: Cancelled, reason: "cancelled" + byWhom(by) + " before it began"}); err != nil {
 			return err
 		}
+		ended = true
 		return s.admit(ctx, tx, r.pipeline)
 	})
 	if err != nil {
 		return Record{}, s.trouble("cancel", err)
 	}
 	s.nudge(name)
+	if ended {
+		s.observe(ctx, id, Cancelled, nil)
+	}
 	return s.Get(ctx, id)
+}
+
+// cancelIfAbsent has the next attempt ask whether a run that waits is committed, and cancel it if not.
+func (s *Service) cancelIfAbsent(ctx context.Context, tx pgx.Tx, r locked, by string) error {
+	_, err := tx.Exec(ctx, s.sql.of(`
+update {runs} set ends_as = 'cancelled', ends_why = $2, reason = $3, version = version + 1 where id = $1 and ends_as is null`),
+		r.id, "cancelled"+byWhom(by), "is being cancelled"+byWhom(by)+", unless it is committed, which the next attempt asks")
+	if err != nil || r.job != nil {
+		return err
+	}
+	return s.dispatch(ctx, tx, r.id, r.pipeline)
 }
 
 // Retry begins a run again that failed or was cancelled: the same run, as its next attempt.

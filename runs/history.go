@@ -6,12 +6,18 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/pipeline"
 )
 
+// KeepCommits is how long the ledger remembers a run after its end, at least, though it is no longer in the
+// history: longer than an attempt of it may sleep somewhere, or than a backup of a history that is kept apart from
+// the data is old when it is restored.
+const KeepCommits = 30 * 24 * time.Hour
+
 // Prune removes runs that have ended, with all that belongs to them, and returns how many. It
-// works in small transactions: what was removed stays removed when ctx ends.
-//
-// The rows of the ledger go too: the run is no longer there to be begun again.
+// works in small transactions: what was removed stays removed when ctx ends. The ledger forgets a run
+// [KeepCommits] after its end, or with the run if that is later; what it says of data in other databases stays.
 func (s *Service) Prune(ctx context.Context, p Prune) (removed int64, err error) {
 	if p.Keep < 0 {
 		return 0, invalid("keep", "keep is %d: it cannot be negative", p.Keep)
@@ -36,7 +42,25 @@ select id from {runs}
 			}
 		}
 	}
-	return removed, nil
+	return removed, s.trouble("prune", s.pruneLedger(ctx))
+}
+
+// pruneLedger removes from the ledger runs that left the history.
+func (s *Service) pruneLedger(ctx context.Context) error {
+	for {
+		tag, err := s.pool.Exec(ctx, s.sql.of(`
+with old as (
+    delete from {pruned_runs} where run_id in (
+        select run_id from {pruned_runs} where ended_at < now() - $1::bigint * interval '1 second'
+         order by ended_at limit $2 for update skip locked)
+    returning pipeline, run_id::text as run_id),
+commits as (delete from {commits} c using old where c.pipeline = old.pipeline and c.run_id = old.run_id),
+attempts as (delete from {attempts} a using old where a.pipeline = old.pipeline and a.run_id = old.run_id)
+select from old`), int64(KeepCommits.Seconds()), pruneBatch)
+		if err != nil || tag.RowsAffected() == 0 {
+			return err
+		}
+	}
 }
 
 // pruneBatch is how many runs one transaction removes.
@@ -58,8 +82,7 @@ func (s *Service) prune(ctx context.Context, choose string, args ...any) (remove
 				"delete from {run_logs} where run_id = any($1::uuid[])",
 				"delete from {run_rejects} where run_id = any($1::uuid[])",
 				"delete from {run_progress} where run_id = any($1::uuid[])",
-				"delete from {commits} c using {runs} r where c.pipeline = r.pipeline and c.run_id = r.id::text and r.id = any($1::uuid[])",
-				"delete from {attempts} a using {runs} r where a.pipeline = r.pipeline and a.run_id = r.id::text and r.id = any($1::uuid[])",
+				"insert into {pruned_runs} (run_id, pipeline, ended_at) select id, pipeline, ended_at from {runs} where id = any($1::uuid[])",
 			} {
 				if _, err := tx.Exec(ctx, s.sql.of(sql), ids); err != nil {
 					return err
@@ -88,6 +111,15 @@ func (s *Service) Pipelines(ctx context.Context) ([]PipelineInfo, error) {
 		infos = append(infos, info)
 	}
 	return infos, nil
+}
+
+// Graphs returns the graph of each definition of this replica, by name. It asks no database.
+func (s *Service) Graphs() map[string]pipeline.Graph {
+	graphs := map[string]pipeline.Graph{}
+	for name, d := range s.definitions {
+		graphs[name] = d.graph
+	}
+	return graphs
 }
 
 // lastRuns is how many runs PipelineInfo shows.

@@ -93,40 +93,54 @@ func (s *Service) beats(ctx context.Context) {
 // another is taking, or that is committing, is passed over.
 func (s *Service) reap(ctx context.Context) error {
 	for {
-		again, taken := false, ""
+		again, taken, id, ended := false, "", "", State("")
 		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
 			var r locked
 			var worker string
 			var losses int
-			var cancelBy *string
+			var cancelBy, endsAs *string
+			var elsewhere bool
 			err := tx.QueryRow(ctx, s.sql.of(`
-select id, pipeline, attempt, job_id, worker, losses, cancel_by from {runs}
+select id, pipeline, attempt, job_id, worker, losses, cancel_by, elsewhere, ends_as from {runs}
  where state = 'running' and lease_until < now()
  order by lease_until limit 1
-   for no key update skip locked`)).Scan(&r.id, &r.pipeline, &r.attempt, &r.job, &worker, &losses, &cancelBy)
+   for no key update skip locked`)).Scan(&r.id, &r.pipeline, &r.attempt, &r.job, &worker, &losses, &cancelBy, &elsewhere, &endsAs)
 			if isNoRows(err) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			again, taken = true, r.pipeline
+			again, taken, id = true, r.pipeline, r.id
 			if err := s.dropJob(ctx, tx, r.job); err != nil {
 				return err
 			}
 			s.config.Logger.Warn("a worker died; its run is taken over", "pipeline", r.pipeline, "run", r.id, "attempt", r.attempt, "worker", worker)
-			e := ending{id: r.id, pipeline: r.pipeline, state: Lost}
+			committed, err := s.committed(ctx, tx, r.id, r.pipeline)
+			if err != nil {
+				return err
+			}
+			e := ending{id: r.id, pipeline: r.pipeline}
 			switch {
+			case committed || endsAs != nil: // what is committed is completed; who only asks decides nothing
 			case cancelBy != nil:
 				e.state, e.reason = Cancelled, "cancelled"+byWhom(*cancelBy)
-				return s.end(ctx, tx, e)
 			case losses+1 >= MaxLosses:
 				e.state, e.reason = Failed, fmt.Sprintf("lost: its worker died %d times in a row, the last one was %s; perhaps the run is what kills them", losses+1, worker)
 				e.err = fmt.Errorf("the worker of attempt %d, %s, died", r.attempt, worker)
+			}
+			if e.state != "" && !elsewhere {
+				ended = e.state
 				return s.end(ctx, tx, e)
 			}
-			e.reason = fmt.Sprintf("lost: worker %s died; attempt %d takes over", worker, r.attempt+1)
-			if err := s.note(ctx, tx, e, ", losses = losses + 1"); err != nil {
+			as, why := string(e.state), e.reason
+			ended = Lost
+			e.state, e.reason = Lost, fmt.Sprintf("lost: worker %s died; attempt %d takes over", worker, r.attempt+1)
+			if as != "" {
+				e.reason = fmt.Sprintf("%s, unless it is committed, which attempt %d asks", why, r.attempt+1)
+			}
+			err = s.note(ctx, tx, e, ", losses = losses + 1, ends_as = coalesce(ends_as, nullif($9, '')), ends_why = case when ends_as is null then $10 else ends_why end", as, why)
+			if err != nil {
 				return err
 			}
 			return s.dispatch(ctx, tx, r.id, r.pipeline)
@@ -135,6 +149,7 @@ select id, pipeline, attempt, job_id, worker, losses, cancel_by from {runs}
 			return err
 		}
 		s.nudge(taken)
+		s.observe(ctx, id, ended, nil)
 	}
 }
 

@@ -47,7 +47,7 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 	}
 	if assignments == "" {
 		// Not now(): the transaction may be that of the data, which began with the run.
-		assignments = ", active = false, job_id = null, ended_at = clock_timestamp(), next_attempt_at = null"
+		assignments = ", active = false, job_id = null, ended_at = clock_timestamp(), next_attempt_at = null, elsewhere = false, ends_as = null, ends_why = ''"
 	}
 	all := append([]any{e.id, string(e.state), e.reason, message, report, count, string(reasons), e.rejects != nil}, args...)
 	guard := ""
@@ -107,76 +107,121 @@ func cleanText(text string, most int) string {
 }
 
 // settle writes how an attempt ended that did not commit its own end, as long as the run is
-// still this worker's. If the database cannot be reached it tries again until the
-// lease is over: from then on the run is the reaper's. It tells whether the run was still its own.
-func (s *Service) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) bool {
+// still this worker's. It returns the state that the run has got; none if it was not.
+func (s *Service) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) State {
+	return s.trySettle(ctx, l, func(ctx context.Context, tx pgx.Tx) (State, error) {
+		return s.settleIn(ctx, tx, l, report, cause)
+	})
+}
+
+// trySettle writes an end. If the database cannot be reached it tries again until the
+// lease is over: from then on the run is the reaper's.
+func (s *Service) trySettle(ctx context.Context, l *live, write func(ctx context.Context, tx pgx.Tx) (State, error)) State {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
 	defer cancel()
 	for {
-		mine := true
+		var state State
 		err := inTx(ctx, s.control, func(tx pgx.Tx) (err error) {
-			mine, err = s.settleIn(ctx, tx, l, report, cause)
+			state, err = write(ctx, tx)
 			return err
 		})
 		if err == nil {
-			return mine
+			return state
 		}
 		l.logger.Warn("the end of the attempt could not be written", "error", err)
 		select {
 		case <-ctx.Done():
-			return false
+			return ""
 		case <-time.After(s.config.Heartbeat / 4):
 		}
 	}
 }
 
-// settleIn decides what becomes of the run.
-func (s *Service) settleIn(ctx context.Context, tx pgx.Tx, l *live, report *pipeline.Report, cause error) (mine bool, err error) {
-	var failures, losses int
-	var cancelBy *string
+// held is what the worker of a run learns when it locks its row.
+type held struct {
+	mine             bool // it has no end yet, and no other worker
+	failures, losses int
+	cancelBy         *string
+}
+
+func (s *Service) lockMine(ctx context.Context, tx pgx.Tx, l *live) (h held, err error) {
 	err = tx.QueryRow(ctx, s.sql.of("select failures, losses, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
-		l.id, l.attempt, s.config.Name).Scan(&failures, &losses, &cancelBy)
-	if isNoRows(err) { // it has its end, or another worker
-		return false, nil
+		l.id, l.attempt, s.config.Name).Scan(&h.failures, &h.losses, &h.cancelBy)
+	if isNoRows(err) {
+		return h, nil
 	}
-	if err != nil {
-		return true, err
+	h.mine = true
+	return h, err
+}
+
+// settleIn decides what becomes of the run.
+func (s *Service) settleIn(ctx context.Context, tx pgx.Tx, l *live, report *pipeline.Report, cause error) (State, error) {
+	h, err := s.lockMine(ctx, tx, l)
+	if err != nil || !h.mine {
+		return "", err
 	}
 	e := ending{id: l.id, pipeline: l.definition.Name, err: cause, report: report, rejects: l.rejects}
 	retry := l.definition.Retry
-	switch {
-	case cause == nil:
+	if cause == nil {
 		e.state = Succeeded
 		if report != nil && report.AlreadyCommitted {
 			e.reason = "an earlier attempt had committed"
 		}
-		return true, s.end(ctx, tx, e)
-	case isStopped(cause, errShutdown) && cancelBy == nil:
-		e.state, e.err, e.reason = Queued, nil, "handed back: worker "+s.config.Name+" shuts down"
-		if err := s.note(ctx, tx, e, ", losses = 0"); err != nil {
-			return true, err
-		}
-		return true, s.dispatch(ctx, tx, l.id, l.definition.Name)
-	case cancelBy != nil && (isStopped(cause, errCancelled) || isStopped(cause, errShutdown)):
-		e.state, e.reason = Cancelled, "cancelled"+byWhom(*cancelBy)
-		return true, s.end(ctx, tx, e)
-	case isHalf(cause) && losses+1 < MaxLosses:
-		wait := backoffFor(retry, losses)
+		return e.state, s.end(ctx, tx, e)
+	}
+	if isStopped(cause, errShutdown) && h.cancelBy == nil {
+		return Queued, s.handBackIn(ctx, tx, l, e)
+	}
+	committed, err := s.committed(ctx, tx, l.id, l.definition.Name)
+	switch {
+	case err != nil:
+		return e.state, err
+	case committed || l.committed || isHalf(cause):
+		return Retrying, s.complete(ctx, tx, l, e, backoffFor(retry, h.losses))
+	case h.cancelBy != nil && (isStopped(cause, errCancelled) || isStopped(cause, errShutdown)):
+		e.state, e.reason = Cancelled, "cancelled"+byWhom(*h.cancelBy)
+	case h.failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
+		wait := backoffFor(retry, h.failures)
 		e.state = Retrying
-		e.reason = fmt.Sprintf("a part of it is committed; attempt %d completes it", l.attempt+1)
-		err := s.note(ctx, tx, e, ", losses = losses + 1, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
-		s.wakeKeeper()
-		return true, err
-	case failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
-		wait := backoffFor(retry, failures)
-		e.state = Retrying
-		e.reason = fmt.Sprintf("attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, l.attempt+1, wait.Round(time.Millisecond), failures+1, retry.MaxAttempts)
+		e.reason = fmt.Sprintf("attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, l.attempt+1, wait.Round(time.Millisecond), h.failures+1, retry.MaxAttempts)
 		err := s.note(ctx, tx, e, ", failures = failures + 1, losses = 0, job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
 		s.wakeKeeper()
-		return true, err
+		return e.state, err
+	default:
+		e.state, e.reason = Failed, failedReason(retry, h.failures+1, cause)
 	}
-	e.state, e.reason = Failed, failedReason(retry, failures+1, cause)
-	return true, s.end(ctx, tx, e)
+	if l.unasked {
+		return Retrying, s.doom(ctx, tx, l, e)
+	}
+	return e.state, s.end(ctx, tx, e)
+}
+
+// handBackIn lets another replica begin the next attempt at once.
+func (s *Service) handBackIn(ctx context.Context, tx pgx.Tx, l *live, e ending) error {
+	e.state, e.err, e.reason = Queued, nil, "handed back: worker "+s.config.Name+" shuts down"
+	if err := s.note(ctx, tx, e, ", losses = 0"); err != nil {
+		return err
+	}
+	return s.dispatch(ctx, tx, l.id, l.definition.Name)
+}
+
+// complete has a run begun again that is committed, in whole or in part, however often it takes: its data is there, and
+// what is left to do (another database, the names of files) is no matter of Retry.
+func (s *Service) complete(ctx context.Context, tx pgx.Tx, l *live, e ending, wait time.Duration) error {
+	e.state, e.reason = Retrying, fmt.Sprintf("a part of it is committed; attempt %d completes it", l.attempt+1)
+	err := s.note(ctx, tx, e, ", losses = losses + 1, job_id = null, ends_as = null, ends_why = '', next_attempt_at = now() + $9::bigint * interval '1 microsecond'", wait.Microseconds())
+	s.wakeKeeper()
+	return err
+}
+
+// doom has the next attempt ask whether the run is committed in another database, and only if not end it as e says.
+func (s *Service) doom(ctx context.Context, tx pgx.Tx, l *live, e ending) error {
+	as, why := e.state, e.reason
+	e.state, e.reason = Retrying, fmt.Sprintf("%s, unless it is committed, which attempt %d asks", why, l.attempt+1)
+	err := s.note(ctx, tx, e, ", job_id = null, next_attempt_at = now() + $9::bigint * interval '1 microsecond', ends_as = $10, ends_why = $11",
+		backoffFor(l.definition.Retry, 0).Microseconds(), string(as), why)
+	s.wakeKeeper()
+	return err
 }
 
 // isHalf tells that a part of the run is visible already: another database, or all but the names

@@ -12,7 +12,7 @@ import (
 // tables are what a {name} in a statement can stand for.
 var tables = []string{
 	"settings", "pipelines", "backfills", "runs", "run_attempts", "run_progress", "run_logs", "run_rejects", "run_places",
-	"give_places", "runs_versions", "river_job", "river_migration", "commits", "attempts",
+	"give_places", "runs_versions", "river_job", "river_migration", "commits", "attempts", "pruned_runs",
 }
 
 // statements writes statements for one schema: {runs} becomes "millrace"."runs". Not done

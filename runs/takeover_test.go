@@ -2,8 +2,10 @@ package runs
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -144,7 +146,16 @@ func TestAWorkerWhoseRunWasTakenCannotCommit(t *testing.T) {
 func TestARunThatKillsItsWorkersFails(t *testing.T) {
 	pool := database(t)
 	g := newGate()
-	s := start(t, Config{Pool: pool, Workers: 7, Heartbeat: 50 * time.Millisecond}, writes("items", pool, 1, g.wait))
+	var mu sync.Mutex
+	ends := map[State]int{}
+	observe := func(r Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		ends[r.State]++
+	}
+	d := writes("items", pool, 1, g.wait)
+	s := start(t, Config{Pool: pool, Workers: 7, Heartbeat: 50 * time.Millisecond, Observe: observe}, d)
+	start(t, Config{Pool: pool, Workers: -1, Heartbeat: 50 * time.Millisecond, Observe: observe}, d) // either may end it
 	run := trigger(t, s, "items")
 	for range MaxLosses {
 		g.awaits(t)
@@ -157,12 +168,16 @@ func TestARunThatKillsItsWorkersFails(t *testing.T) {
 			if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where attempt = $1", before.Attempt); err != nil {
 				t.Fatal(err)
 			}
-			s.wakeKeeper()
 			now, err := s.Get(t.Context(), run.ID)
 			return err == nil && (now.Attempt > before.Attempt || now.State != Running)
 		})
 	}
 	r := awaitState(t, s, run.ID, Failed)
+	await(t, "all ends", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Equal(ends, map[State]int{Lost: MaxLosses - 1, Failed: 1})
+	})
 	if !contains(r.Reason, "its worker died 5 times in a row") || len(r.Attempts) != MaxLosses {
 		t.Errorf("the record is %+v", r)
 	}

@@ -51,6 +51,10 @@ type live struct {
 	execution *pipeline.Execution // nil until it has started
 	started   chan struct{}       // closed when it has
 
+	// Of its own goroutine, after the stages have ended.
+	unasked   bool // whether it is committed elsewhere, nobody knows
+	committed bool // it is committed elsewhere
+
 	committing atomic.Bool // its row is locked: no more progress is written
 
 	// Of the goroutine that writes progress.
@@ -91,9 +95,12 @@ func (w *worker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 
 // claimed is what a worker learns of the run that it has got.
 type claimed struct {
-	attempt int
-	date    time.Time
-	params  []byte
+	attempt   int
+	date      time.Time
+	params    []byte
+	elsewhere bool    // an earlier attempt may have committed in another database
+	endsAs    *string // if set, this attempt only asks
+	endsWhy   string
 }
 
 // claim takes the run for this worker, if the job is still the one that may begin it.
@@ -105,11 +112,11 @@ with run as (
            lease_until = now() + $4::bigint * interval '1 microsecond',
            started_at = coalesce(started_at, now()), next_attempt_at = null
      where id = $1 and job_id = $2 and active and state in ('queued', 'retrying', 'lost')
-    returning id, attempt, logical_date, params),
+    returning id, attempt, logical_date, params, elsewhere, ends_as, ends_why),
 begun as (
     insert into {run_attempts} (run_id, attempt, worker, state) select id, attempt, $3, 'running' from run)
-select attempt, logical_date, params from run`),
-		job.Args.Run, job.ID, s.config.Name, s.config.Lease.Microseconds()).Scan(&c.attempt, &c.date, &c.params)
+select attempt, logical_date, params, elsewhere, ends_as, ends_why from run`),
+		job.Args.Run, job.ID, s.config.Name, s.config.Lease.Microseconds()).Scan(&c.attempt, &c.date, &c.params, &c.elsewhere, &c.endsAs, &c.endsWhy)
 	if isNoRows(err) {
 		return c, false, nil
 	}
@@ -133,22 +140,48 @@ func (s *Service) work(ctx context.Context, job *river.Job[jobArgs]) error {
 	l.log = s.logs.open(l.id, l.attempt)
 	l.logger = s.loggerOf(l)
 	s.enter(l)
-	report, err := s.execute(ctx, l, c)
-	lost := errors.Is(err, pipeline.ErrFenced) || isStopped(err, errLost)
-	if !lost && (err != nil || l.finishes || report.AlreadyCommitted) { // else its end is committed
-		lost = !s.settle(ctx, l, report, err)
-	}
-	if lost {
+	var report *pipeline.Report
+	ended := s.attempt(ctx, l, c, &report)
+	if ended == "" {
 		l.logger.Warn("the attempt was given up: its lease is over", "attempt", l.attempt)
 		s.losses.Add(1)
 	}
 	s.nudge(l.definition.Name) // before what is only told
-	s.leave(ctx, l)
+	s.leave(l)
+	if ended != "" { // else it is another's, who took it
+		s.observe(ctx, l.id, ended, report)
+	}
 	return nil
 }
 
-// execute builds the pipeline and runs it. The report is nil if it could not be built.
-func (s *Service) execute(ctx context.Context, l *live, c claimed) (*pipeline.Report, error) {
+// attempt does what there is to do and writes how it ended. It returns the state that the run got by it; none if it was
+// not this worker's to the end.
+func (s *Service) attempt(ctx context.Context, l *live, c claimed, report **pipeline.Report) State {
+	if c.endsAs != nil {
+		return s.settleAsked(ctx, l, c)
+	}
+	l.unasked = c.elsewhere
+	p, err := s.build(ctx, l, c)
+	if err == nil {
+		*report, err = s.execute(ctx, l, c, p)
+	}
+	switch {
+	case errors.Is(err, pipeline.ErrFenced) || isStopped(err, errLost):
+		return ""
+	case err == nil && !l.finishes && !(*report).AlreadyCommitted:
+		return Succeeded // its end is committed
+	case err != nil && l.unasked && p != nil:
+		asked := errors.New("its worker shuts down")
+		if ctx.Err() == nil || isStopped(err, errCancelled) {
+			l.committed, asked = s.ask(context.WithoutCancel(ctx), l, s.elsewhere(p))
+		}
+		l.unasked = asked != nil
+	}
+	return s.settle(ctx, l, *report, err)
+}
+
+// build builds the pipeline of an attempt.
+func (s *Service) build(ctx context.Context, l *live, c claimed) (*pipeline.Pipeline, error) {
 	run := Run{Pipeline: l.definition.Name, ID: l.id, Attempt: c.attempt, LogicalDate: c.date.UTC()}
 	if err := json.Unmarshal(c.params, &run.Params); err != nil {
 		return nil, err
@@ -166,11 +199,11 @@ func (s *Service) execute(ctx context.Context, l *live, c claimed) (*pipeline.Re
 		return nil, fmt.Errorf("%s: build: %w", l.definition.Name, err)
 	}
 	l.finishes = p.Finishes()
-	p = p.WithOptions(func(o *pipeline.Options) {
+	return p.WithOptions(func(o *pipeline.Options) {
 		o.RunID, o.Attempt, o.Retry = l.id, c.attempt, pipeline.Retry{}
 		o.Params = run.Params
 		o.Logger = l.logger
-		o.State = &runState{ledger: pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema, Ensured: true}, service: s, live: l}
+		o.State = &runState{ledger: s.ledger(), service: s, live: l}
 		if l.definition.Timeout > 0 {
 			o.Timeout = l.definition.Timeout
 		}
@@ -181,7 +214,28 @@ func (s *Service) execute(ctx context.Context, l *live, c claimed) (*pipeline.Re
 				theirs(r)
 			}
 		}
-	})
+	}), nil
+}
+
+func (s *Service) ledger() pgunit.Ledger {
+	return pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema, Ensured: true}
+}
+
+// execute runs the pipeline.
+func (s *Service) execute(ctx context.Context, l *live, c claimed, p *pipeline.Pipeline) (*pipeline.Report, error) {
+	if len(s.elsewhere(p)) > 0 && !c.elsewhere {
+		tag, err := s.control.Exec(ctx, s.sql.of("update {runs} set elsewhere = true where id = $1 and attempt = $2 and worker = $3 and state = 'running'"), l.id, l.attempt, s.config.Name)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = errLost
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return nil, err
+		}
+		l.unasked = true
+	}
 	l.mu.Lock()
 	l.execution = p.Start(ctx)
 	l.mu.Unlock()
@@ -201,7 +255,7 @@ func (s *Service) enter(l *live) {
 	}
 }
 
-func (s *Service) leave(ctx context.Context, l *live) {
+func (s *Service) leave(l *live) {
 	s.mu.Lock()
 	if s.live[l.id] == l { // a later attempt of the same run may be here already
 		delete(s.live, l.id)
@@ -209,15 +263,24 @@ func (s *Service) leave(ctx context.Context, l *live) {
 	s.mu.Unlock()
 	l.log.close()
 	s.forget(l)
+}
+
+// observe tells the observer of an end that this replica has written: that of an attempt, or of a run that had none. The
+// run may have moved on since.
+func (s *Service) observe(ctx context.Context, id string, ended State, report *pipeline.Report) {
 	if s.config.Observe == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Lease)
 	defer cancel()
-	if found, err := s.snapshots(ctx, []string{l.id}); err == nil {
-		if snapshot, ok := found[l.id]; ok {
-			s.config.Observe(snapshot.Record)
-		}
+	found, err := s.snapshots(ctx, []string{id})
+	if err != nil {
+		s.config.Logger.Warn("the end of an attempt could not be read, so that it is not counted", "run", id, "state", ended, "error", err)
+		return
+	}
+	if snapshot, ok := found[id]; ok {
+		snapshot.Record.State, snapshot.Record.Report = ended, report
+		s.config.Observe(snapshot.Record)
 	}
 }
 
