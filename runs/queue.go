@@ -72,6 +72,7 @@ func (s *Service) enqueueAlone(ctx context.Context, r newRun) error {
 	}
 	var b pgx.Batch
 	b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
+	b.Queue("select set_config('idle_in_transaction_session_timeout', $1, true)", idleLimit)
 	b.Queue(sql, args...)
 	var begin []string
 	b.Queue(s.sql.of("select {give_places}($1, $2)"), r.pipeline, s.started() == nil).Query(func(rows pgx.Rows) (err error) {

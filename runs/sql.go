@@ -35,10 +35,16 @@ type queryer interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
+// idleLimit is how many milliseconds a transaction of ours may wait for us before the server ends it: a process that is
+// stopped within one (SIGSTOP, a suspended machine) would hold its locks for as long as it sleeps, and others wait for
+// them: whoever cancels, retries or triggers, and a replica that starts.
+const idleLimit = "5000"
+
 // inTx runs f in a transaction, read committed whatever the database's default is: the locks
 // here are made for that.
 func inTx(ctx context.Context, pool *pgxpool.Pool, f func(tx pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}, f)
+	begin := "begin isolation level read committed read write; set local idle_in_transaction_session_timeout = " + idleLimit
+	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{BeginQuery: begin}, f)
 }
 
 // connection only gives the embedded field below a name other than that of a method.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/devdb"
@@ -252,5 +253,27 @@ func TestAJobThatIsGoneIsReplaced(t *testing.T) {
 	begin(t, s)
 	if r := awaitState(t, s, run.ID, Succeeded, Failed); r.State != Succeeded || r.Attempt != 1 {
 		t.Errorf("the record is %+v", r)
+	}
+}
+
+// A replica that is stopped within one of its own transactions holds up nobody for longer than the server allows.
+func TestATransactionOfAStoppedReplicaIsEnded(t *testing.T) {
+	pool := database(t)
+	s := service(t, Config{Pool: pool}, writes("items", pool, 1, nil))
+	if err := s.register(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := trigger(t, s, "items")
+	var cancelled Record
+	err := inTx(t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := s.lock(t.Context(), tx, run.ID); err != nil {
+			return err
+		}
+		var err error
+		cancelled, err = s.Cancel(t.Context(), run.ID, "Ada") // meanwhile this transaction idles
+		return err
+	})
+	if cancelled.State != Cancelled || err == nil {
+		t.Errorf("the record is %+v, %v", cancelled, err)
 	}
 }

@@ -121,7 +121,6 @@ func (s *Schedule) onDay(day time.Time) bool {
 func (s *Schedule) inDay(first int) (minute int, ok bool) {
 	for hour := first / 60; hour < 24; hour, first = hour+1, 0 {
 		if s.fields.Hour&(1<<hour) == 0 {
-			first = 0
 			continue
 		}
 		if left := s.fields.Minute &^ star >> (first % 60) << (first % 60); left != 0 {

@@ -111,11 +111,11 @@ func TestAllZonesOverTenYears(t *testing.T) {
 			t.Fatal(err)
 		}
 		known := stretches(zone, from, to)
-		if same := fmt.Sprint(known); seen[same] && !all {
+		same := fmt.Sprint(known)
+		if seen[same] && !all {
 			continue
-		} else {
-			seen[same] = true
 		}
+		seen[same] = true
 		type span struct{ from, to time.Time }
 		around := []span{{from, from.AddDate(0, 0, 3)}}
 		for _, p := range known {
