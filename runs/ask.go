@@ -17,7 +17,7 @@ import (
 // committed tells whether the run is in the ledger of the service's database. The caller has locked the run's row in a
 // statement before: who commits holds that lock, so that the answer stays true.
 func (s *Service) committed(ctx context.Context, tx pgx.Tx, id, name string) (is bool, err error) {
-	err = tx.QueryRow(ctx, s.sql.of("select exists (select from {commits} where pipeline = $1 and run_id = $2)"), name, id).Scan(&is)
+	err = tx.QueryRow(ctx, s.db.Of("select exists (select from {commits} where pipeline = $1 and run_id = $2)"), name, id).Scan(&is)
 	return is, err
 }
 
@@ -44,9 +44,9 @@ func (s *Service) ask(ctx context.Context, l *live, pools []*pgxpool.Pool) (is b
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	p := pipeline.New(l.definition.Name, pipeline.Options{
-		RunID: l.id, Attempt: l.attempt, Logger: hclog.NewNullLogger(), State: &runState{ledger: s.ledger(), service: s, live: l},
+		RunID: l.id, Attempt: l.attempt, Logger: hclog.NewNullLogger(), State: &runState{ledger: s.db.Ledger(), service: s, live: l},
 	})
-	insert := s.sql.of("insert into {commits} (pipeline, run_id, attempt, rows) values ($1, $2, $3, 0) on conflict do nothing")
+	insert := s.db.Of("insert into {commits} (pipeline, run_id, attempt, rows) values ($1, $2, $3, 0) on conflict do nothing")
 	pipeline.Do(p, "ask", func(ctx context.Context) error {
 		for _, pool := range pools {
 			unit, err := pgunit.Join(ctx, pool)

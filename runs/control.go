@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // trouble names the place of an error that is not the caller's mistake.
@@ -31,7 +33,7 @@ type locked struct {
 }
 
 func (s *Service) lock(ctx context.Context, tx pgx.Tx, id string) (r locked, err error) {
-	err = tx.QueryRow(ctx, s.sql.of("select id, pipeline, state, active, attempt, job_id, elsewhere from {runs} where id = $1 for no key update"), id).
+	err = tx.QueryRow(ctx, s.db.Of("select id, pipeline, state, active, attempt, job_id, elsewhere from {runs} where id = $1 for no key update"), id).
 		Scan(&r.id, &r.pipeline, &r.state, &r.active, &r.attempt, &r.job, &r.elsewhere)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, notFound("there is no run %s", shown(id))
@@ -53,7 +55,7 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 	}
 	var name string
 	ended := false
-	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
+	err := tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -65,13 +67,13 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 		case r.committed:
 			return conflict("run %s is committed: it cannot be cancelled, what is left to do is completed", id)
 		case r.state == Running:
-			_, err := tx.Exec(ctx, s.sql.of("update {runs} set cancel_by = coalesce(cancel_by, $2), reason = $3, version = version + 1 where id = $1 and cancel_by is null"), id, by, "is being cancelled"+byWhom(by))
+			_, err := tx.Exec(ctx, s.db.Of("update {runs} set cancel_by = coalesce(cancel_by, $2), reason = $3, version = version + 1 where id = $1 and cancel_by is null"), id, by, "is being cancelled"+byWhom(by))
 			return err
 		case r.elsewhere:
 			return s.cancelIfAbsent(ctx, tx, r, by)
 		}
 		if r.job != nil {
-			if _, err := s.inserter.JobCancelTx(ctx, tx, *r.job); err != nil && !isRiverNotFound(err) {
+			if _, err := s.inserter.JobCancelTx(ctx, tx, *r.job); err != nil && !tables.IsJobNotFound(err) {
 				return err
 			}
 		}
@@ -93,7 +95,7 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 
 // cancelIfAbsent has the next attempt ask whether a run that waits is committed, and cancel it if not.
 func (s *Service) cancelIfAbsent(ctx context.Context, tx pgx.Tx, r locked, by string) error {
-	_, err := tx.Exec(ctx, s.sql.of(`
+	_, err := tx.Exec(ctx, s.db.Of(`
 update {runs} set ends_as = 'cancelled', ends_why = $2, reason = $3, version = version + 1 where id = $1 and ends_as is null`),
 		r.id, "cancelled"+byWhom(by), "is being cancelled"+byWhom(by)+", unless it is committed, which the next attempt asks")
 	if err != nil || r.job != nil {
@@ -110,7 +112,7 @@ func (s *Service) Retry(ctx context.Context, id, by string) (Record, error) {
 		return Record{}, firstOf(err)
 	}
 	var name string
-	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
+	err := tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
 		name = r.pipeline
 		switch {
@@ -121,7 +123,7 @@ func (s *Service) Retry(ctx context.Context, id, by string) (Record, error) {
 		case !r.state.Ended():
 			return conflict("run %s has not ended (%s): it cannot be retried", id, r.state)
 		}
-		_, err = tx.Exec(ctx, s.sql.of(`
+		_, err = tx.Exec(ctx, s.db.Of(`
 update {runs}
    set state = 'queued', reason = $2, version = version + 1, failures = 0, losses = 0, cancel_by = null,
        place = nextval('{run_places}'), ended_at = null, next_attempt_at = null
@@ -181,7 +183,7 @@ func (s *Service) setPaused(ctx context.Context, name string, paused bool, by st
 	if !paused {
 		by = ""
 	}
-	_, err = s.pool.Exec(ctx, s.sql.of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
+	_, err = s.pool.Exec(ctx, s.db.Of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
 	if err == nil {
 		s.wakeKeeper()
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // What comes from clients. Both targets need no database.
@@ -166,7 +168,7 @@ func checkValues(t *testing.T, d *definition, given map[string]string) {
 		t.Errorf("%q became %q", given, values)
 	}
 	for name, value := range values {
-		if !validText(value) {
+		if !tables.Keeps(value) {
 			t.Errorf("param %q is %q, which no database keeps", name, value)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // KeepCommits is how long the ledger remembers a run after its end, at least, though it is no longer in the
@@ -48,7 +49,7 @@ select id from {runs}
 // pruneLedger removes from the ledger runs that left the history.
 func (s *Service) pruneLedger(ctx context.Context) error {
 	for {
-		tag, err := s.pool.Exec(ctx, s.sql.of(`
+		tag, err := s.pool.Exec(ctx, s.db.Of(`
 with old as (
     delete from {pruned_runs} where run_id in (
         select run_id from {pruned_runs} where ended_at < now() - $1::bigint * interval '1 second'
@@ -70,8 +71,8 @@ func (s *Service) prune(ctx context.Context, choose string, args ...any) (remove
 	args = slices.Insert(args, 1, any(pruneBatch))
 	for {
 		var n int64
-		err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
-			rows, _ := tx.Query(ctx, s.sql.of(choose), args...)
+		err := tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+			rows, _ := tx.Query(ctx, s.db.Of(choose), args...)
 			ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 			if err != nil || len(ids) == 0 {
 				n = 0
@@ -84,11 +85,11 @@ func (s *Service) prune(ctx context.Context, choose string, args ...any) (remove
 				"delete from {run_progress} where run_id = any($1::uuid[])",
 				"insert into {pruned_runs} (run_id, pipeline, ended_at) select id, pipeline, ended_at from {runs} where id = any($1::uuid[])",
 			} {
-				if _, err := tx.Exec(ctx, s.sql.of(sql), ids); err != nil {
+				if _, err := tx.Exec(ctx, s.db.Of(sql), ids); err != nil {
 					return err
 				}
 			}
-			tag, err := tx.Exec(ctx, s.sql.of("delete from {runs} where id = any($1::uuid[])"), ids)
+			tag, err := tx.Exec(ctx, s.db.Of("delete from {runs} where id = any($1::uuid[])"), ids)
 			n = tag.RowsAffected()
 			return err
 		})
@@ -141,12 +142,12 @@ func (s *Service) Pipeline(ctx context.Context, name string) (PipelineInfo, erro
 		info.CatchUp = d.CatchUp
 	}
 	var next *time.Time
-	err = s.pool.QueryRow(ctx, s.sql.of(`
+	err = s.pool.QueryRow(ctx, s.db.Of(`
 select p.paused, p.paused_by, p.next_due,
        (select count(*) from {runs} r where r.pipeline = p.name and r.active),
        (select count(*) from {runs} r where r.pipeline = p.name and r.state = 'queued' and not r.active)
   from {pipelines} p where p.name = $1`), name).Scan(&info.Paused, &info.PausedBy, &next, &info.Active, &info.Waiting)
-	if err != nil && !isNoRows(err) { // not registered yet: it has had no runs either
+	if err != nil && !tables.IsNoRows(err) { // not registered yet: it has had no runs either
 		return info, s.trouble("pipeline", err)
 	}
 	if next != nil && !info.Paused {
@@ -162,7 +163,7 @@ func (s *Service) Stats(ctx context.Context) (Stats, error) {
 	var name string
 	var state State
 	var n int64
-	rows, _ := s.pool.Query(ctx, s.sql.of("select pipeline, state, count(*) from {runs} group by pipeline, state"))
+	rows, _ := s.pool.Query(ctx, s.db.Of("select pipeline, state, count(*) from {runs} group by pipeline, state"))
 	_, err := pgx.ForEachRow(rows, []any{&name, &state, &n}, func() error {
 		if stats.Runs[name] == nil {
 			stats.Runs[name] = map[State]int64{}
@@ -177,7 +178,7 @@ func (s *Service) Stats(ctx context.Context) (Stats, error) {
 		return stats, s.trouble("stats", err)
 	}
 	var oldest *float64
-	err = s.pool.QueryRow(ctx, s.sql.of("select extract(epoch from now() - min(ready_at))::float8 from {runs} where active and state in ('queued', 'lost')")).Scan(&oldest)
+	err = s.pool.QueryRow(ctx, s.db.Of("select extract(epoch from now() - min(ready_at))::float8 from {runs} where active and state in ('queued', 'lost')")).Scan(&oldest)
 	if oldest != nil {
 		stats.OldestAge = time.Duration(*oldest * float64(time.Second))
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // beat renews the lease of all runs that this replica works, in one statement, and
@@ -20,7 +22,7 @@ func (s *Service) beat(ctx context.Context, runs []*live) error {
 		byID[l.id] = l
 		ids = append(ids, l.id)
 	}
-	rows, _ := s.control.Query(ctx, s.sql.of(`
+	rows, _ := s.control.Query(ctx, s.db.Of(`
 with renewed as (
     update {runs} set lease_until = now() + $3::bigint * interval '1 microsecond'
      where id in (select id from {runs} where id = any($1) and worker = $2 and state = 'running' for no key update skip locked))
@@ -94,18 +96,18 @@ func (s *Service) beats(ctx context.Context) {
 func (s *Service) reap(ctx context.Context) error {
 	for {
 		again, taken, id, ended := false, "", "", State("")
-		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
+		err := tables.InTx(ctx, s.control, func(tx pgx.Tx) error {
 			var r locked
 			var worker string
 			var losses int
 			var cancelBy, endsAs *string
 			var elsewhere bool
-			err := tx.QueryRow(ctx, s.sql.of(`
+			err := tx.QueryRow(ctx, s.db.Of(`
 select id, pipeline, attempt, job_id, worker, losses, cancel_by, elsewhere, ends_as from {runs}
  where state = 'running' and lease_until < now()
  order by lease_until limit 1
    for no key update skip locked`)).Scan(&r.id, &r.pipeline, &r.attempt, &r.job, &worker, &losses, &cancelBy, &elsewhere, &endsAs)
-			if isNoRows(err) {
+			if tables.IsNoRows(err) {
 				return nil
 			}
 			if err != nil {
@@ -159,7 +161,7 @@ func (s *Service) dropJob(ctx context.Context, tx pgx.Tx, job *int64) error {
 	if job == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, s.sql.of("update {river_job} set state = 'discarded', finalized_at = now() where id = $1 and state = 'running'"), *job)
+	_, err := tx.Exec(ctx, s.db.Of("update {river_job} set state = 'discarded', finalized_at = now() where id = $1 and state = 'running'"), *job)
 	return err
 }
 
@@ -168,9 +170,9 @@ func (s *Service) dropJob(ctx context.Context, tx pgx.Tx, job *int64) error {
 func (s *Service) redispatch(ctx context.Context) error {
 	for {
 		again := false
-		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
+		err := tables.InTx(ctx, s.control, func(tx pgx.Tx) error {
 			var r locked
-			err := tx.QueryRow(ctx, s.sql.of(`
+			err := tx.QueryRow(ctx, s.db.Of(`
 select r.id, r.pipeline, r.job_id from {runs} r
  where r.active and r.job_id is not null and r.state in ('queued', 'retrying', 'lost')
    and r.ready_at < now() - $1::bigint * interval '1 microsecond'
@@ -181,7 +183,7 @@ select r.id, r.pipeline, r.job_id from {runs} r
                or j.state = 'running' and j.attempted_at > now() - $1::bigint * interval '1 microsecond'))
  limit 1
    for no key update of r skip locked`), s.config.Lease.Microseconds()).Scan(&r.id, &r.pipeline, &r.job)
-			if isNoRows(err) {
+			if tables.IsNoRows(err) {
 				return nil
 			}
 			if err != nil {
@@ -204,14 +206,14 @@ select r.id, r.pipeline, r.job_id from {runs} r
 func (s *Service) retryDue(ctx context.Context) error {
 	for {
 		again := false
-		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
+		err := tables.InTx(ctx, s.control, func(tx pgx.Tx) error {
 			var id, name string
-			err := tx.QueryRow(ctx, s.sql.of(`
+			err := tx.QueryRow(ctx, s.db.Of(`
 select id, pipeline from {runs}
  where state = 'retrying' and job_id is null and next_attempt_at <= now()
  order by next_attempt_at limit 1
    for no key update skip locked`)).Scan(&id, &name)
-			if isNoRows(err) {
+			if tables.IsNoRows(err) {
 				return nil
 			}
 			if err != nil {

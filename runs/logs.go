@@ -10,6 +10,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // The sizes of what is kept of a log.
@@ -90,10 +92,10 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 	if level < r.logs.level {
 		return
 	}
-	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: cleanText(message, maxMessage)}
+	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: tables.Clean(message, maxMessage)}
 	fields := map[string]string{}
 	if name != "" {
-		fields["logger"] = cleanText(name, 200)
+		fields["logger"] = tables.Clean(name, 200)
 	}
 	size := len(line.message) + 64
 	for i := 0; i+1 < len(args); i += 2 {
@@ -102,11 +104,11 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 		case "pipeline", "run", "attempt": // they are columns
 			continue
 		case "stage":
-			line.stage = cleanText(fmt.Sprint(value), 200)
+			line.stage = tables.Clean(fmt.Sprint(value), 200)
 			continue
 		}
-		text := cleanText(fmt.Sprint(value), maxMessage)
-		fields[cleanText(key, 100)] = text
+		text := tables.Clean(fmt.Sprint(value), maxMessage)
+		fields[tables.Clean(key, 100)] = text
 		size += len(key) + len(text)
 	}
 	if len(fields) > 0 {
@@ -211,7 +213,7 @@ func (s *Service) flushLogs(ctx context.Context) {
 		columns.attempts, columns.times = append(columns.attempts, int32(line.attempt)), append(columns.times, line.at)
 		columns.fields, columns.cuts = append(columns.fields, line.fields), append(columns.cuts, line.cut)
 	}
-	_, err := s.control.Exec(ctx, s.sql.of(`
+	_, err := s.control.Exec(ctx, s.db.Of(`
 insert into {run_logs} (run_id, attempt, stage, level, at, message, fields, cut)
 select run_id, attempt, stage, level, at, message, fields::jsonb, cut
   from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::boolean[])
@@ -241,7 +243,7 @@ func (s *Service) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLin
 		return none, invalid("after", "after is %d: it cannot be negative", f.After)
 	case f.Attempt < 0:
 		return none, invalid("attempt", "attempt is %d: it cannot be negative", f.Attempt)
-	case !validText(f.Stage):
+	case !tables.Keeps(f.Stage):
 		return none, invalid("stage", "the stage is not UTF-8 text")
 	}
 	clause, args := "", []any{id, f.After, limit + 1}
@@ -253,7 +255,7 @@ func (s *Service) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLin
 		args = append(args, f.Attempt)
 		clause += fmt.Sprintf(" and attempt = $%d", len(args))
 	}
-	rows, _ := s.pool.Query(ctx, s.sql.of("select id, at, attempt, stage, level, message, fields, cut from {run_logs} where run_id = $1 and id > $2"+clause+" order by id limit $3"), args...)
+	rows, _ := s.pool.Query(ctx, s.db.Of("select id, at, attempt, stage, level, message, fields, cut from {run_logs} where run_id = $1 and id > $2"+clause+" order by id limit $3"), args...)
 	lines, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (line LogLine, err error) {
 		err = r.Scan(&line.ID, &line.Time, &line.Attempt, &line.Stage, &line.Level, &line.Message, &line.Fields, &line.Cut)
 		line.Time = line.Time.UTC()
@@ -265,7 +267,7 @@ func (s *Service) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLin
 	page := Page[LogLine]{Items: lines}
 	if len(lines) == 0 && f.After == 0 {
 		var there bool
-		if err := s.pool.QueryRow(ctx, s.sql.of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
+		if err := s.pool.QueryRow(ctx, s.db.Of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
 			return none, s.trouble("logs", err)
 		}
 		if !there {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // Type is the type of a param.
@@ -79,7 +81,7 @@ func (p Param) canonical(value string) (string, error) {
 	if len(value) > most {
 		return "", fmt.Errorf("is %d bytes long; at most %d are allowed", len(value), most)
 	}
-	if !validText(value) {
+	if !tables.Keeps(value) {
 		return "", fmt.Errorf("is not UTF-8 text without NUL")
 	}
 	if value == "" && p.Type != Enum && !p.Required {

@@ -30,7 +30,7 @@ func (s *Service) reports(ctx context.Context) {
 
 func (s *Service) report(ctx context.Context) error {
 	if gone := s.forgotten(); len(gone) > 0 {
-		if _, err := s.control.Exec(ctx, s.sql.of("delete from {run_progress} where run_id = any($1)"), gone); err != nil {
+		if _, err := s.control.Exec(ctx, s.db.Of("delete from {run_progress} where run_id = any($1)"), gone); err != nil {
 			return err
 		}
 	}
@@ -61,14 +61,14 @@ func (s *Service) report(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := s.control.Exec(ctx, s.sql.of(`
+	_, err := s.control.Exec(ctx, s.db.Of(`
 with written as (
     insert into {run_progress} as p (run_id, attempt, tick, report)
     select * from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::json[])
     on conflict (run_id) do update set attempt = excluded.attempt, tick = excluded.tick, report = excluded.report
      where p.attempt <= excluded.attempt
     returning run_id)
-select pg_notify($5, run_id || ' progress') from written`), ids, attempts, ticks, documents, s.channel())
+select pg_notify($5, run_id || ' progress') from written`), ids, attempts, ticks, documents, s.db.Channel())
 	return err
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // jobArgs are those of a River job: a turn to begin an attempt of a run. Each pipeline
@@ -44,7 +46,7 @@ func (s *Service) insertion(r newRun) (sql string, args []any, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return s.sql.of(`
+	return s.db.Of(`
 insert into {runs} (id, pipeline, state, logical_date, params, cause, by, backfill)
 values ($1, $2, 'queued', $3, $4::text::jsonb, $5, $6, $7) on conflict do nothing`),
 		[]any{r.id, r.pipeline, r.date, string(params), string(r.cause), r.by, r.backfill}, nil
@@ -72,10 +74,10 @@ func (s *Service) enqueueAlone(ctx context.Context, r newRun) error {
 	}
 	var b pgx.Batch
 	b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite})
-	b.Queue("select set_config('idle_in_transaction_session_timeout', $1, true)", idleLimit)
+	b.Queue("select set_config('idle_in_transaction_session_timeout', $1, true)", tables.IdleLimit)
 	b.Queue(sql, args...)
 	var begin []string
-	b.Queue(s.sql.of("select {give_places}($1, $2)"), r.pipeline, s.started() == nil).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(s.db.Of("select {give_places}($1, $2)"), r.pipeline, s.started() == nil).Query(func(rows pgx.Rows) (err error) {
 		begin, err = pgx.CollectRows(rows, pgx.RowTo[string])
 		return err
 	})
@@ -109,14 +111,14 @@ func (s *Service) insertJobs(ctx context.Context, tx pgx.Tx, name string, ids []
 	for i, r := range inserted { // in the order of params
 		jobs[i] = r.Job.ID
 	}
-	_, err = tx.Exec(ctx, s.sql.of("update {runs} r set job_id = j.job from unnest($1::uuid[], $2::bigint[]) as j (run, job) where r.id = j.run"), ids, jobs)
+	_, err = tx.Exec(ctx, s.db.Of("update {runs} r set job_id = j.job from unnest($1::uuid[], $2::bigint[]) as j (run, job) where r.id = j.run"), ids, jobs)
 	return err
 }
 
 // dispatch gives a run, which has its place and whose row is locked, a job by which a worker may
 // begin it. An older job of it means nothing any more.
 func (s *Service) dispatch(ctx context.Context, tx pgx.Tx, id, name string) error {
-	if _, err := tx.Exec(ctx, s.sql.of("update {runs} set active = true, ready_at = now(), version = version + 1 where id = $1"), id); err != nil {
+	if _, err := tx.Exec(ctx, s.db.Of("update {runs} set active = true, ready_at = now(), version = version + 1 where id = $1"), id); err != nil {
 		return err
 	}
 	return s.insertJobs(ctx, tx, name, []string{id})
@@ -135,7 +137,7 @@ func (s *Service) admit(ctx context.Context, tx pgx.Tx, name string) error {
 
 // givePlaces returns how many it gave.
 func (s *Service) givePlaces(ctx context.Context, tx pgx.Tx, name string, mayWait bool) (int, error) {
-	rows, _ := tx.Query(ctx, s.sql.of("select {give_places}($1, $2)"), name, mayWait)
+	rows, _ := tx.Query(ctx, s.db.Of("select {give_places}($1, $2)"), name, mayWait)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return 0, err
@@ -180,12 +182,12 @@ func (s *Service) admits(ctx context.Context) {
 func (s *Service) admitAlone(ctx context.Context, name string) error {
 	for {
 		var waits bool
-		err := s.control.QueryRow(ctx, s.sql.of("select exists (select from {runs} where pipeline = $1 and state = 'queued' and not active)"), name).Scan(&waits)
+		err := s.control.QueryRow(ctx, s.db.Of("select exists (select from {runs} where pipeline = $1 and state = 'queued' and not active)"), name).Scan(&waits)
 		if err != nil || !waits {
 			return err
 		}
 		given := 0
-		err = inTx(ctx, s.control, func(tx pgx.Tx) (err error) {
+		err = tables.InTx(ctx, s.control, func(tx pgx.Tx) (err error) {
 			given, err = s.givePlaces(ctx, tx, name, true)
 			return err
 		})
@@ -198,7 +200,7 @@ func (s *Service) admitAlone(ctx context.Context, name string) error {
 // admitAll is the keeper's look at all pipelines where runs wait: for a place that was freed by
 // somebody who died before it could nudge.
 func (s *Service) admitAll(ctx context.Context) error {
-	rows, _ := s.control.Query(ctx, s.sql.of("select distinct pipeline from {runs} where state = 'queued' and not active"))
+	rows, _ := s.control.Query(ctx, s.db.Of("select distinct pipeline from {runs} where state = 'queued' and not active"))
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return err

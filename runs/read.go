@@ -3,7 +3,6 @@ package runs
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // columns are those of a record without its report. The last tells a run that waits for
@@ -91,7 +91,7 @@ func whyWaiting(document []byte) (string, error) {
 
 // records returns those that a clause chooses.
 func (s *Service) records(ctx context.Context, clause string, args ...any) ([]Record, error) {
-	rows, _ := s.pool.Query(ctx, s.sql.of("select "+columns+" from {runs} r"+clause), args...)
+	rows, _ := s.pool.Query(ctx, s.db.Of("select "+columns+" from {runs} r"+clause), args...)
 	found, err := pgx.CollectRows(rows, func(scanned pgx.CollectableRow) (Record, error) {
 		var r row
 		targets, finish := r.targets()
@@ -105,7 +105,7 @@ func (s *Service) records(ctx context.Context, clause string, args ...any) ([]Re
 
 // snapshots returns runs with their reports as they are now, by ID.
 func (s *Service) snapshots(ctx context.Context, ids []string) (map[string]Snapshot, error) {
-	rows, _ := s.pool.Query(ctx, s.sql.of("select "+columns+`, case when r.state = 'running' then coalesce(p.report, r.report) else r.report end, coalesce(p.tick, 0)
+	rows, _ := s.pool.Query(ctx, s.db.Of("select "+columns+`, case when r.state = 'running' then coalesce(p.report, r.report) else r.report end, coalesce(p.tick, 0)
   from {runs} r left join {run_progress} p on p.run_id = r.id and p.attempt = r.attempt and r.state = 'running'
  where r.id = any($1)`), ids)
 	found := map[string]Snapshot{}
@@ -153,7 +153,7 @@ func (s *Service) Get(ctx context.Context, id string) (Record, error) {
 	if !ok {
 		return Record{}, notFound("there is no run %s", shown(id))
 	}
-	rows, _ := s.pool.Query(ctx, s.sql.of("select attempt, state, reason, worker, started_at, ended_at, error from {run_attempts} where run_id = $1 order by attempt"), id)
+	rows, _ := s.pool.Query(ctx, s.db.Of("select attempt, state, reason, worker, started_at, ended_at, error from {run_attempts} where run_id = $1 order by attempt"), id)
 	one.Record.Attempts, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (a Attempt, err error) {
 		var ended *time.Time
 		err = r.Scan(&a.Attempt, &a.State, &a.Reason, &a.Worker, &a.StartedAt, &ended, &a.Error)
@@ -209,7 +209,7 @@ func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (
 		}
 		where("r.state = any($%d)", states)
 	}
-	if !validText(f.Pipeline) {
+	if !tables.Keeps(f.Pipeline) {
 		return none, invalid("pipeline", "the name is not UTF-8 text")
 	}
 	if token != "" {
@@ -255,6 +255,3 @@ func checkLimit(limit, byDefault int) (int, error) {
 	}
 	return min(limit, maxPage), nil
 }
-
-// isNoRows tells that a query found nothing.
-func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs/internal/schedule"
@@ -187,6 +185,3 @@ func (d *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, 
 	}
 	return p, nil
 }
-
-// validText tells whether Postgres can keep s as text.
-func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // maxReasons bounds how many reasons are counted; rarer ones that come later are not.
@@ -32,7 +33,7 @@ func (k *keptRejects) add(r pipeline.Reject) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.total++
-	reason := cleanText(r.Reason, 500)
+	reason := tables.Clean(r.Reason, 500)
 	if k.reasons == nil {
 		k.reasons = map[string]int64{}
 	}
@@ -56,12 +57,12 @@ func (k *keptRejects) counts() (total int64, reasons []byte, err error) {
 }
 
 // store replaces the rejects of earlier attempts.
-func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, sql statements, schema, id string) error {
+func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, db *tables.DB, id string) error {
 	k.mu.Lock()
 	kept := slices.Clone(k.first)
 	k.mu.Unlock()
 	if k.again {
-		if _, err := tx.Exec(ctx, sql.of("delete from {run_rejects} where run_id = $1"), id); err != nil {
+		if _, err := tx.Exec(ctx, db.Of("delete from {run_rejects} where run_id = $1"), id); err != nil {
 			return err
 		}
 	}
@@ -69,11 +70,11 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, sql statements, sche
 		return nil
 	}
 	columns := []string{"run_id", "n", "stage", "source", "line", "offset", "raw", "column", "value", "reason"}
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {
+	_, err := tx.CopyFrom(ctx, pgx.Identifier{db.Schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {
 		r := kept[i]
 		return []any{
-			id, int64(i + 1), cleanText(r.Stage, 200), cleanText(r.Source, 2000), r.Line, r.Offset, r.Raw,
-			cleanText(r.Column, 200), cleanText(r.Value, 4000), cleanText(r.Reason, 4000),
+			id, int64(i + 1), tables.Clean(r.Stage, 200), tables.Clean(r.Source, 2000), r.Line, r.Offset, r.Raw,
+			tables.Clean(r.Column, 200), tables.Clean(r.Value, 4000), tables.Clean(r.Reason, 4000),
 		}, nil
 	}))
 	return err
@@ -97,9 +98,9 @@ func (s *Service) Rejects(ctx context.Context, id string, after int64, limit int
 	}
 	page := RejectPage{Items: []pipeline.Reject{}}
 	var reasons []byte
-	err = s.pool.QueryRow(ctx, s.sql.of("select rejects, reject_reasons, (select count(*) from {run_rejects} where run_id = $1) from {runs} where id = $1"), id).
+	err = s.pool.QueryRow(ctx, s.db.Of("select rejects, reject_reasons, (select count(*) from {run_rejects} where run_id = $1) from {runs} where id = $1"), id).
 		Scan(&page.Total, &reasons, &page.Kept)
-	if isNoRows(err) {
+	if tables.IsNoRows(err) {
 		return none, notFound("there is no run %s", shown(id))
 	}
 	if err == nil {
@@ -109,7 +110,7 @@ func (s *Service) Rejects(ctx context.Context, id string, after int64, limit int
 		return none, s.trouble("rejects", err)
 	}
 	var n int64
-	rows, _ := s.pool.Query(ctx, s.sql.of(`select n, stage, source, line, "offset", raw, "column", value, reason from {run_rejects} where run_id = $1 and n > $2 order by n limit $3`), id, after, limit+1)
+	rows, _ := s.pool.Query(ctx, s.db.Of(`select n, stage, source, line, "offset", raw, "column", value, reason from {run_rejects} where run_id = $1 and n > $2 order by n limit $3`), id, after, limit+1)
 	var r pipeline.Reject
 	_, err = pgx.ForEachRow(rows, []any{&n, &r.Stage, &r.Source, &r.Line, &r.Offset, &r.Raw, &r.Column, &r.Value, &r.Reason}, func() error {
 		if len(page.Items) == limit {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/runs/internal/schedule"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // next returns the first due date after t, nil without one.
@@ -36,14 +37,14 @@ func (s *Service) schedule(ctx context.Context) error {
 	for _, name := range s.scheduled {
 		d := s.definitions[name]
 		now, made := s.config.now(), false
-		err := inTx(ctx, s.control, func(tx pgx.Tx) error {
+		err := tables.InTx(ctx, s.control, func(tx pgx.Tx) error {
 			var first time.Time
 			// By the cron line of the newest replica only: an older one leaves it alone.
-			err := tx.QueryRow(ctx, s.sql.of(`
+			err := tx.QueryRow(ctx, s.db.Of(`
 select next_due from {pipelines}
  where name = $1 and schedule = $2 and not paused and next_due <= $3
    for no key update skip locked`), name, d.Schedule, now).Scan(&first)
-			if isNoRows(err) {
+			if tables.IsNoRows(err) {
 				return nil
 			}
 			if err != nil {
@@ -61,7 +62,7 @@ select next_due from {pipelines}
 			if err := s.enqueue(ctx, tx, due); err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, s.sql.of("update {pipelines} set next_due = $2 where name = $1"), name, orNull(next)); err != nil {
+			if _, err := tx.Exec(ctx, s.db.Of("update {pipelines} set next_due = $2 where name = $1"), name, orNull(next)); err != nil {
 				return err
 			}
 			made = len(dates) > 0
@@ -81,7 +82,7 @@ select next_due from {pipelines}
 func (s *Service) nextWake(ctx context.Context, limit time.Duration) time.Duration {
 	var due *time.Time
 	var seconds *float64
-	err := s.control.QueryRow(ctx, s.sql.of(`
+	err := s.control.QueryRow(ctx, s.db.Of(`
 select (select min(next_due) from {pipelines} where name = any($1) and not paused),
        (select extract(epoch from min(next_attempt_at) - now())::float8 from {runs} where state = 'retrying' and job_id is null)`), s.scheduled).
 		Scan(&due, &seconds)

@@ -14,7 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // Service is one replica. Its methods may be called from several goroutines, most also before
@@ -23,7 +23,7 @@ type Service struct {
 	config      Config
 	definitions map[string]*definition
 	scheduled   []string // the definitions with a schedule, sorted
-	sql         statements
+	db          *tables.DB
 	pool        *pgxpool.Pool         // the caller's: runs, and what users ask for
 	inserter    *river.Client[pgx.Tx] // inserts jobs, in any transaction
 	watchers    *watchers
@@ -72,7 +72,7 @@ func New(ctx context.Context, config Config) (*Service, error) {
 		return nil, fmt.Errorf("runs: %w", err)
 	}
 	s := &Service{
-		config: config, definitions: definitions, sql: statementsFor(config.Schema), pool: config.Pool,
+		config: config, definitions: definitions, db: tables.New(config.Pool, config.Schema, config.Logger), pool: config.Pool,
 		watchers: newWatchers(), logs: newLogs(config), live: map[string]*live{}, done: make(chan struct{}),
 		beatNow: make(chan struct{}, 1), keepNow: make(chan struct{}, 1), admitNow: make(chan struct{}, 1), nudged: map[string]struct{}{},
 	}
@@ -83,13 +83,25 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	}
 	slices.Sort(s.scheduled)
 	s.inserter, err = river.NewClient(riverpgxv5.New(config.Pool), &river.Config{
-		Schema: config.Schema, Logger: s.riverLogger(), FetchCooldown: river.FetchCooldownMin, // it tells of each job
+		Schema: config.Schema, Logger: s.db.RiverLogger(), FetchCooldown: river.FetchCooldownMin, // it tells of each job
 	})
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
 	}
 	return s, nil
 }
+
+// SchemaVersion is the version of the history that this program reads and writes.
+func SchemaVersion() int { return tables.SchemaVersion() }
+
+// Migrate makes the schema, or brings it up to date: the history, River's tables, and the
+// ledger. Any number of processes may call it at once. A schema that is newer than this program
+// is an error.
+func (s *Service) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
+
+// Ready tells whether the service can do its work: nil if the database answers and its
+// schema is that of this program.
+func (s *Service) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
 
 // Name returns the name of this replica.
 func (s *Service) Name() string { return s.config.Name }
@@ -117,7 +129,7 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
 		return err
 	}
-	if err := (pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema}).Ensure(ctx); err != nil {
+	if err := s.db.Ledger().Ensure(ctx); err != nil {
 		return fmt.Errorf("runs: %w", err)
 	}
 	config := s.pool.Config()
@@ -153,7 +165,7 @@ func (s *Service) begin(ctx context.Context) error {
 	}
 	loops, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.endLoops = end
-	for _, loop := range []func(context.Context){s.beats, s.reports, s.keep, s.admits, s.listen, s.serveWatchers, s.writeLogs} {
+	for _, loop := range []func(context.Context){s.beats, s.reports, s.keep, s.admits, s.hear, s.serveWatchers, s.writeLogs} {
 		s.loops.Go(func() { loop(loops) })
 	}
 	return nil
@@ -169,7 +181,7 @@ func (s *Service) riverClient() (client *river.Client[pgx.Tx], err error) {
 		river.AddWorkerArgs(workers, jobArgs{Pipeline: name}, &worker{service: s})
 	}
 	return river.NewClient(riverpgxv5.New(s.control), &river.Config{
-		Schema: s.config.Schema, Logger: s.riverLogger(), Workers: workers,
+		Schema: s.config.Schema, Logger: s.db.RiverLogger(), Workers: workers,
 		Queues:        map[string]river.QueueConfig{queueName: {MaxWorkers: s.config.Workers}},
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll, FetchOnlyKnownKinds: true,
 		MaxAttempts: 1, JobTimeout: -1, RescueStuckJobsAfter: forEver,
@@ -240,4 +252,38 @@ func (s *Service) stopWork(ctx context.Context) error {
 		l.stop(errShutdown)
 	}
 	return <-stopped
+}
+
+// hear listens to the database.
+func (s *Service) hear(ctx context.Context) {
+	s.db.Listen(ctx, tables.Ears{
+		Begun: func() {
+			s.watchers.dirtyAll()
+			s.wakeKeeper()
+		},
+		Heard: func(id, what string) {
+			s.watchers.dirty(id)
+			switch what {
+			case "cancel":
+				s.beatSoon(id)
+			case string(Retrying):
+				s.wakeKeeper()
+			}
+		},
+	})
+}
+
+// beatSoon asks for a heartbeat at once, by which a run that this replica works learns that it
+// is cancelled.
+func (s *Service) beatSoon(id string) {
+	s.mu.Lock()
+	_, here := s.live[id]
+	s.mu.Unlock()
+	if !here {
+		return
+	}
+	select {
+	case s.beatNow <- struct{}{}:
+	default:
+	}
 }

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // ending is how a run ends.
@@ -38,7 +38,7 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 	}
 	message, count, reasons := "", int64(0), []byte("{}")
 	if e.err != nil {
-		message = cleanText(e.err.Error(), 8192)
+		message = tables.Clean(e.err.Error(), 8192)
 	}
 	if e.rejects != nil {
 		if count, reasons, err = e.rejects.counts(); err != nil {
@@ -55,7 +55,7 @@ func (s *Service) note(ctx context.Context, tx pgx.Tx, e ending, assignments str
 		guard = fmt.Sprintf(" and state = 'running' and attempt = $%d and worker = $%d", len(all)+1, len(all)+2)
 		all = append(all, e.live.attempt, s.config.Name)
 	}
-	tag, err := tx.Exec(ctx, s.sql.of(`
+	tag, err := tx.Exec(ctx, s.db.Of(`
 with run as (
     update {runs}
        set state = $2, reason = $3, version = version + 1, lease_until = null, cancel_by = null,
@@ -77,7 +77,7 @@ update {run_attempts} a
 	case e.rejects == nil:
 		return nil
 	}
-	return e.rejects.store(ctx, tx, s.sql, s.config.Schema, e.id)
+	return e.rejects.store(ctx, tx, s.db, e.id)
 }
 
 // reportJSON is nil for no report.
@@ -91,19 +91,6 @@ func reportJSON(r *pipeline.Report) (*string, error) {
 	}
 	text := string(document)
 	return &text, nil
-}
-
-// cleanText makes text that Postgres can keep, cut at about most bytes.
-func cleanText(text string, most int) string {
-	cut := len(text) > most
-	if cut {
-		text = text[:most]
-	}
-	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
-	if cut {
-		text += " …"
-	}
-	return text
 }
 
 // settle writes how an attempt ended that did not commit its own end, as long as the run is
@@ -121,7 +108,7 @@ func (s *Service) trySettle(ctx context.Context, l *live, write func(ctx context
 	defer cancel()
 	for {
 		var state State
-		err := inTx(ctx, s.control, func(tx pgx.Tx) (err error) {
+		err := tables.InTx(ctx, s.control, func(tx pgx.Tx) (err error) {
 			state, err = write(ctx, tx)
 			return err
 		})
@@ -145,9 +132,9 @@ type held struct {
 }
 
 func (s *Service) lockMine(ctx context.Context, tx pgx.Tx, l *live) (h held, err error) {
-	err = tx.QueryRow(ctx, s.sql.of("select failures, losses, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
+	err = tx.QueryRow(ctx, s.db.Of("select failures, losses, cancel_by from {runs} where id = $1 and attempt = $2 and worker = $3 and state = 'running' for no key update"),
 		l.id, l.attempt, s.config.Name).Scan(&h.failures, &h.losses, &h.cancelBy)
-	if isNoRows(err) {
+	if tables.IsNoRows(err) {
 		return h, nil
 	}
 	h.mine = true

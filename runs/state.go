@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // runState is the [pipeline.State] of a durable run: the ledger, and in the same transaction
@@ -67,7 +68,7 @@ func (s *runState) Commit(ctx context.Context, run pipeline.Run, commit pipeline
 	}
 	defer turn.Release()
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return s.service.commit(ctx, borrowedTx{conn}, s.live)
+		return s.service.commit(ctx, tables.Borrowed(conn), s.live)
 	})
 }
 
@@ -76,9 +77,9 @@ func (s *Service) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 	l.committing.Store(true)
 	if l.finishes { // it ends after what comes after the commit
 		var mine bool
-		err := tx.QueryRow(ctx, s.sql.of("select attempt = $2 and worker = $3 and state = 'running' from {runs} where id = $1 for no key update"),
+		err := tx.QueryRow(ctx, s.db.Of("select attempt = $2 and worker = $3 and state = 'running' from {runs} where id = $1 for no key update"),
 			l.id, l.attempt, s.config.Name).Scan(&mine)
-		if err == nil && !mine || isNoRows(err) {
+		if err == nil && !mine || tables.IsNoRows(err) {
 			return pipeline.ErrFenced
 		}
 		return err
@@ -88,7 +89,7 @@ func (s *Service) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 	if err := s.end(ctx, tx, ending{id: l.id, pipeline: l.definition.Name, state: Succeeded, report: &report, rejects: l.rejects, live: l}); err != nil {
 		return err
 	}
-	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, l.job); err != nil && !isRiverNotFound(err) {
+	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, l.job); err != nil && !tables.IsJobNotFound(err) {
 		return fmt.Errorf("the job of the run: %w", err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // shared returns a database of the test's own, by its address and a pool, with the table of items.
@@ -265,7 +266,7 @@ func TestATransactionOfAStoppedReplicaIsEnded(t *testing.T) {
 	}
 	run := trigger(t, s, "items")
 	var cancelled Record
-	err := inTx(t.Context(), pool, func(tx pgx.Tx) error {
+	err := tables.InTx(t.Context(), pool, func(tx pgx.Tx) error {
 		if _, err := s.lock(t.Context(), tx, run.ID); err != nil {
 			return err
 		}

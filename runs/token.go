@@ -56,7 +56,7 @@ func (s *Service) sign(ctx context.Context, body []byte, f Filter) ([]byte, erro
 	key := s.pageKey.Load()
 	if key == nil {
 		var made []byte
-		if err := s.pool.QueryRow(ctx, s.sql.of("select value from {settings} where name = 'page_key'")).Scan(&made); err != nil {
+		if err := s.pool.QueryRow(ctx, s.db.Of("select value from {settings} where name = 'page_key'")).Scan(&made); err != nil {
 			return nil, s.trouble("page token", err)
 		}
 		s.pageKey.Store(&made)

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
@@ -118,8 +120,8 @@ func (s *Service) Backfill(ctx context.Context, name string, b Backfill) (Backfi
 		run := newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseBackfill, by: b.By, backfill: &id}
 		all, made = append(all, run), append(made, run.id)
 	}
-	err = inTx(ctx, s.pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, s.sql.of("insert into {backfills} (id, pipeline, from_date, to_date, parallel, by) values ($1, $2, $3, $4, $5, $6)"),
+	err = tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, s.db.Of("insert into {backfills} (id, pipeline, from_date, to_date, parallel, by) values ($1, $2, $3, $4, $5, $6)"),
 			id, name, b.From.UTC(), b.To.UTC(), b.Parallel, b.By)
 		if err != nil {
 			return err

@@ -212,7 +212,7 @@ func (s *Service) exists(ctx context.Context, id string) error {
 		return nil
 	}
 	var there bool
-	if err := s.pool.QueryRow(ctx, s.sql.of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
+	if err := s.pool.QueryRow(ctx, s.db.Of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
 		return s.trouble("watch", err)
 	}
 	if !there {

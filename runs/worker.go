@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/riverqueue/river"
 
-	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // Why a run is stopped from outside.
@@ -105,7 +105,7 @@ type claimed struct {
 
 // claim takes the run for this worker, if the job is still the one that may begin it.
 func (s *Service) claim(ctx context.Context, job *river.Job[jobArgs]) (c claimed, ok bool, err error) {
-	err = s.control.QueryRow(ctx, s.sql.of(`
+	err = s.control.QueryRow(ctx, s.db.Of(`
 with run as (
     update {runs}
        set state = 'running', reason = '', version = version + 1, attempt = attempt + 1, worker = $3,
@@ -117,7 +117,7 @@ begun as (
     insert into {run_attempts} (run_id, attempt, worker, state) select id, attempt, $3, 'running' from run)
 select attempt, logical_date, params, elsewhere, ends_as, ends_why from run`),
 		job.Args.Run, job.ID, s.config.Name, s.config.Lease.Microseconds()).Scan(&c.attempt, &c.date, &c.params, &c.elsewhere, &c.endsAs, &c.endsWhy)
-	if isNoRows(err) {
+	if tables.IsNoRows(err) {
 		return c, false, nil
 	}
 	return c, err == nil, err
@@ -203,7 +203,7 @@ func (s *Service) build(ctx context.Context, l *live, c claimed) (*pipeline.Pipe
 		o.RunID, o.Attempt, o.Retry = l.id, c.attempt, pipeline.Retry{}
 		o.Params = run.Params
 		o.Logger = l.logger
-		o.State = &runState{ledger: s.ledger(), service: s, live: l}
+		o.State = &runState{ledger: s.db.Ledger(), service: s, live: l}
 		if l.definition.Timeout > 0 {
 			o.Timeout = l.definition.Timeout
 		}
@@ -217,14 +217,10 @@ func (s *Service) build(ctx context.Context, l *live, c claimed) (*pipeline.Pipe
 	}), nil
 }
 
-func (s *Service) ledger() pgunit.Ledger {
-	return pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema, Ensured: true}
-}
-
 // execute runs the pipeline.
 func (s *Service) execute(ctx context.Context, l *live, c claimed, p *pipeline.Pipeline) (*pipeline.Report, error) {
 	if len(s.elsewhere(p)) > 0 && !c.elsewhere {
-		tag, err := s.control.Exec(ctx, s.sql.of("update {runs} set elsewhere = true where id = $1 and attempt = $2 and worker = $3 and state = 'running'"), l.id, l.attempt, s.config.Name)
+		tag, err := s.control.Exec(ctx, s.db.Of("update {runs} set elsewhere = true where id = $1 and attempt = $2 and worker = $3 and state = 'running'"), l.id, l.attempt, s.config.Name)
 		if err == nil && tag.RowsAffected() == 0 {
 			err = errLost
 		}

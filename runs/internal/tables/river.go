@@ -1,4 +1,4 @@
-package runs
+package tables
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-func isRiverNotFound(err error) bool { return errors.Is(err, rivertype.ErrNotFound) }
+// IsJobNotFound tells that River has no such job.
+func IsJobNotFound(err error) bool { return errors.Is(err, rivertype.ErrNotFound) }
 
-// riverLogger lets River's warnings and errors come out of the service's logger. What River
+// RiverLogger lets River's warnings and errors come out of ours. What River
 // tells of its every step stays out: here it is a part, not a product.
-func (s *Service) riverLogger() *slog.Logger {
-	return slog.New(riverHandler{logger: s.config.Logger.Named("river")})
+func (d *DB) RiverLogger() *slog.Logger {
+	return slog.New(riverHandler{logger: d.Logger.Named("river")})
 }
 
 type riverHandler struct {
