@@ -12,6 +12,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/runs/internal/ends"
+	"github.com/millrace/millrace/runs/internal/lease"
+	"github.com/millrace/millrace/runs/internal/work"
 )
 
 // Config is what a service is made of. Only Pool and Registry are required.
@@ -74,10 +78,15 @@ type Config struct {
 const ControlConns = 7
 
 // MaxLosses is how many times in a row the workers of one run may die before it fails.
-const MaxLosses = 5
+const MaxLosses = lease.MaxLosses
 
 // MaxKeptRejects is how many rejects of one attempt are kept in the history.
-const MaxKeptRejects = 1000
+const MaxKeptRejects = work.MaxRejects
+
+// KeepCommits is how long the ledger remembers a run after its end, at least, though it is no longer in the
+// history: longer than an attempt of it may sleep somewhere, or than a backup of a history that is kept apart from
+// the data is old when it is restored.
+const KeepCommits = ends.KeepCommits
 
 // MaxBackfill is how many logical dates one backfill may have.
 const MaxBackfill = 1000

@@ -3,46 +3,13 @@ package runs
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/runs/internal/ends"
+	"github.com/millrace/millrace/runs/internal/life"
 	"github.com/millrace/millrace/runs/internal/tables"
 )
-
-// trouble names the place of an error that is not the caller's mistake.
-func (s *Service) trouble(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, mine := errors.AsType[*Error](err); mine {
-		return err
-	}
-	return fmt.Errorf("runs: %s: %w", what, err)
-}
-
-// locked is a run whose row is locked until the end of the transaction.
-type locked struct {
-	id, pipeline string
-	state        State
-	active       bool
-	attempt      int
-	job          *int64
-	elsewhere    bool // it may be committed in another database
-	committed    bool // it is in the ledger of this one
-}
-
-func (s *Service) lock(ctx context.Context, tx pgx.Tx, id string) (r locked, err error) {
-	err = tx.QueryRow(ctx, s.db.Of("select id, pipeline, state, active, attempt, job_id, elsewhere from {runs} where id = $1 for no key update"), id).
-		Scan(&r.id, &r.pipeline, &r.state, &r.active, &r.attempt, &r.job, &r.elsewhere)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return r, notFound("there is no run %s", shown(id))
-	}
-	if err == nil {
-		r.committed, err = s.committed(ctx, tx, r.id, r.pipeline)
-	}
-	return r, err
-}
 
 // Cancel ends a run: at once if it waits, and soon if it is running, by whatever replica.
 // A run whose commit has begun may still succeed; one that waits and may be committed in another database
@@ -53,55 +20,56 @@ func (s *Service) Cancel(ctx context.Context, id, by string) (Record, error) {
 	if err := errors.Join(checkID(id), checkBy(by)); err != nil {
 		return Record{}, firstOf(err)
 	}
-	var name string
-	ended := false
-	err := tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		r, err := s.lock(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		name = r.pipeline
-		switch {
-		case r.state.Ended():
-			return conflict("run %s has ended (%s): it cannot be cancelled", id, r.state)
-		case r.committed:
-			return conflict("run %s is committed: it cannot be cancelled, what is left to do is completed", id)
-		case r.state == Running:
-			_, err := tx.Exec(ctx, s.db.Of("update {runs} set cancel_by = coalesce(cancel_by, $2), reason = $3, version = version + 1 where id = $1 and cancel_by is null"), id, by, "is being cancelled"+byWhom(by))
-			return err
-		case r.elsewhere:
-			return s.cancelIfAbsent(ctx, tx, r, by)
-		}
-		if r.job != nil {
-			if _, err := s.inserter.JobCancelTx(ctx, tx, *r.job); err != nil && !tables.IsJobNotFound(err) {
-				return err
-			}
-		}
-		if err := s.end(ctx, tx, ending{id: id, pipeline: r.pipeline, state: Cancelled, reason: "cancelled" + byWhom(by) + " before it began"}); err != nil {
-			return err
-		}
-		ended = true
-		return s.admit(ctx, tx, r.pipeline)
+	var ended *life.Ended
+	err := tables.InTx(ctx, s.db.Pool, func(tx pgx.Tx) (err error) {
+		ended, err = s.cancel(ctx, tx, id, by)
+		return err
 	})
 	if err != nil {
-		return Record{}, s.trouble("cancel", err)
+		return Record{}, trouble("cancel", err)
 	}
-	s.nudge(name)
-	if ended {
-		s.observe(ctx, id, Cancelled, nil)
+	if ended != nil {
+		s.ends.Follow(*ended)
 	}
 	return s.Get(ctx, id)
 }
 
-// cancelIfAbsent has the next attempt ask whether a run that waits is committed, and cancel it if not.
-func (s *Service) cancelIfAbsent(ctx context.Context, tx pgx.Tx, r locked, by string) error {
-	_, err := tx.Exec(ctx, s.db.Of(`
-update {runs} set ends_as = 'cancelled', ends_why = $2, reason = $3, version = version + 1 where id = $1 and ends_as is null`),
-		r.id, "cancelled"+byWhom(by), "is being cancelled"+byWhom(by)+", unless it is committed, which the next attempt asks")
-	if err != nil || r.job != nil {
-		return err
+// cancel returns the end, if that is one.
+func (s *Service) cancel(ctx context.Context, tx pgx.Tx, id, by string) (*life.Ended, error) {
+	r, err := s.lock(ctx, tx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.State.Ended():
+		return nil, conflict("run %s has ended (%s): it cannot be cancelled", id, r.State)
+	case r.Committed:
+		return nil, conflict("run %s is committed: it cannot be cancelled, what is left to do is completed", id)
+	case r.State == life.Running:
+		return nil, s.moves.WantCancelled(ctx, tx, id, by, "is being cancelled"+life.ByWhom(by))
+	case r.Elsewhere:
+		v := life.Verdict{As: life.Cancelled, Why: "cancelled" + life.ByWhom(by)}
+		err := s.moves.Doom(ctx, tx, id, v, "is being cancelled"+life.ByWhom(by)+", unless it is committed, which the next attempt asks")
+		if err != nil || r.Job != nil {
+			return nil, err
+		}
+		return nil, s.queue.Dispatch(ctx, tx, id, r.Pipeline)
 	}
-	return s.dispatch(ctx, tx, r.id, r.pipeline)
+	if err := s.queue.CancelJob(ctx, tx, r.Job); err != nil {
+		return nil, err
+	}
+	if err := s.moves.End(ctx, tx, life.Cancelled, life.Result{Run: id, Reason: "cancelled" + life.ByWhom(by) + " before it began"}); err != nil {
+		return nil, err
+	}
+	return &life.Ended{Run: id, Pipeline: r.Pipeline, State: life.Cancelled}, s.queue.Admit(ctx, tx, r.Pipeline)
+}
+
+// lock locks a run; the error is the caller's mistake if there is none.
+func (s *Service) lock(ctx context.Context, tx pgx.Tx, id string) (life.Row, error) {
+	r, err := s.moves.Lock(ctx, tx, id)
+	if tables.IsNoRows(err) {
+		err = notFound("there is no run %s", shown(id))
+	}
+	return r, err
 }
 
 // Retry begins a run again that failed or was cancelled: the same run, as its next attempt.
@@ -112,39 +80,27 @@ func (s *Service) Retry(ctx context.Context, id, by string) (Record, error) {
 		return Record{}, firstOf(err)
 	}
 	var name string
-	err := tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+	err := tables.InTx(ctx, s.db.Pool, func(tx pgx.Tx) error {
 		r, err := s.lock(ctx, tx, id)
-		name = r.pipeline
+		name = r.Pipeline
 		switch {
 		case err != nil:
 			return err
-		case r.state == Succeeded:
+		case r.State == life.Succeeded:
 			return conflict("run %s has succeeded: trigger a new one", id)
-		case !r.state.Ended():
-			return conflict("run %s has not ended (%s): it cannot be retried", id, r.state)
+		case !r.State.Ended():
+			return conflict("run %s has not ended (%s): it cannot be retried", id, r.State)
 		}
-		_, err = tx.Exec(ctx, s.db.Of(`
-update {runs}
-   set state = 'queued', reason = $2, version = version + 1, failures = 0, losses = 0, cancel_by = null,
-       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null
- where id = $1`), id, "retried"+byWhom(by))
-		if err != nil {
+		if err := s.moves.Requeue(ctx, tx, id, "retried"+life.ByWhom(by)); err != nil {
 			return err
 		}
-		return s.admit(ctx, tx, r.pipeline)
+		return s.queue.Admit(ctx, tx, r.Pipeline)
 	})
 	if err != nil {
-		return Record{}, s.trouble("retry", err)
+		return Record{}, trouble("retry", err)
 	}
-	s.nudge(name)
+	s.queue.Nudge(name)
 	return s.Get(ctx, id)
-}
-
-func byWhom(by string) string {
-	if by == "" {
-		return ""
-	}
-	return " by " + by
 }
 
 // firstOf returns the first of joined errors.
@@ -183,9 +139,20 @@ func (s *Service) setPaused(ctx context.Context, name string, paused bool, by st
 	if !paused {
 		by = ""
 	}
-	_, err = s.pool.Exec(ctx, s.db.Of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
+	_, err = s.db.Pool.Exec(ctx, s.db.Of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
 	if err == nil {
 		s.wakeKeeper()
 	}
-	return s.trouble("pause", err)
+	return trouble("pause", err)
+}
+
+// Prune removes runs that have ended, with all that belongs to them, and returns how many. It
+// works in small transactions: what was removed stays removed when ctx ends. The ledger forgets a run
+// [KeepCommits] after its end, or with the run if that is later; what it says of data in other databases stays.
+func (s *Service) Prune(ctx context.Context, p Prune) (removed int64, err error) {
+	if p.Keep < 0 {
+		return 0, invalid("keep", "keep is %d: it cannot be negative", p.Keep)
+	}
+	removed, err = ends.Prune(ctx, s.db, p.OlderThan, p.Keep, s.config.Registry.Names())
+	return removed, trouble("prune", err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/work"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
 )
@@ -214,11 +215,11 @@ func TestASchedulesZoneCounts(t *testing.T) {
 
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	for n, want := range []time.Duration{500 * time.Millisecond, 750 * time.Millisecond, 1125 * time.Millisecond} {
-		if got := backoffFor(pipeline.Retry{}, n); got < want/2 || got > want*3/2 {
+		if got := work.Backoff(pipeline.Retry{}, n); got < want/2 || got > want*3/2 {
 			t.Errorf("after failure %d: %v, want about %v", n+1, got, want)
 		}
 	}
-	if got := backoffFor(pipeline.Retry{}, 1000); got < 30*time.Second || got > 90*time.Second {
+	if got := work.Backoff(pipeline.Retry{}, 1000); got < 30*time.Second || got > 90*time.Second {
 		t.Errorf("after failure 1001: %v", got)
 	}
 }

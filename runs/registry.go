@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs/internal/schedule"
+	"github.com/millrace/millrace/runs/internal/work"
 )
 
 // Registry holds the definitions that a program knows. Fill it, then make a service
@@ -159,7 +160,7 @@ func (d *definition) try(ctx context.Context) error {
 	}
 	ended, end := context.WithCancel(ctx)
 	end() // so that only the graph is looked at
-	err = p.WithOptions(func(o *pipeline.Options) { o.State = &runState{} }).Validate(ended)
+	err = p.WithOptions(func(o *pipeline.Options) { o.State = work.Blank() }).Validate(ended)
 	if wrong, ok := errors.AsType[*pipeline.ValidationError](err); ok {
 		return fmt.Errorf("its Build: the graph is wrong: %w", wrong)
 	}
@@ -184,4 +185,39 @@ func (d *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, 
 		return nil, pipeline.Permanent(fmt.Errorf("it returned a pipeline of the name %q, not that of the definition", p.Name()))
 	}
 	return p, nil
+}
+
+// workable is the definition as this replica works it.
+func (d *definition) workable() work.Definition {
+	defaults := map[string]string{}
+	for _, p := range d.Params {
+		defaults[p.Name] = p.Default
+	}
+	return work.Definition{
+		Name: d.Name, Timeout: d.Timeout, Retry: d.Retry, Defaults: defaults,
+		Build: func(ctx context.Context, t work.Task) (*pipeline.Pipeline, error) {
+			return d.build(ctx, Run{Pipeline: d.Name, ID: t.Run, Attempt: t.Attempt, LogicalDate: t.Date, Params: t.Params})
+		},
+	}
+}
+
+// next returns the first due date after t, nil without one.
+func (d *definition) next(t time.Time) *time.Time {
+	if d.schedule == nil {
+		return nil
+	}
+	return orNull(d.schedule.Next(t))
+}
+
+// due returns the dates for which runs are to be made at the moment now, when the one that was due first is known, and
+// the due date after that.
+func (d *definition) due(first, now time.Time) (dates []time.Time, next time.Time) {
+	return d.schedule.Due(first.UTC(), now, schedule.CatchUp(d.CatchUp), d.MaxCatchUp)
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

@@ -76,7 +76,7 @@ func TestAPausedScheduleMakesNoRuns(t *testing.T) {
 		t.Errorf("the pipeline is %+v, %v", info, err)
 	}
 	c.set(time.Date(2025, 3, 16, 12, 0, 0, 0, time.UTC))
-	if err := s.schedule(t.Context()); err != nil {
+	if err := s.due(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := s.List(t.Context(), Filter{}, 0, ""); err != nil || len(page.Items) != 0 {
@@ -103,7 +103,7 @@ func TestAnOlderReplicaLeavesAChangedScheduleAlone(t *testing.T) {
 	s1 := start(t, Config{Pool: pool, now: c.get, Workers: -1}, older)
 	s2 := start(t, Config{Pool: pool, now: c.get, Workers: -1}, newer)
 	c.set(time.Date(2025, 3, 14, 5, 0, 1, 0, time.UTC))
-	if err := s1.schedule(t.Context()); err != nil {
+	if err := s1.due(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := s2.List(t.Context(), Filter{}, 0, ""); err != nil || len(page.Items) > 0 && page.Items[0].LogicalDate.Hour() != 5 {
@@ -111,7 +111,7 @@ func TestAnOlderReplicaLeavesAChangedScheduleAlone(t *testing.T) {
 	}
 	var page Page[Record]
 	await(t, "the run of the newer", func() bool {
-		if err := s2.schedule(t.Context()); err != nil { // its own keeper may be at it
+		if err := s2.due(t.Context()); err != nil { // its own keeper may be at it
 			t.Fatal(err)
 		}
 		var err error

@@ -227,7 +227,7 @@ func TestAStoppedServiceLetsRunsEndWithinItsGrace(t *testing.T) {
 		defer close(stopped)
 		stop(t, s)
 	}()
-	await(t, "the stop", s.stopping.Load)
+	await(t, "the stop", s.work.Ending)
 	opened := time.Now()
 	close(g.open)
 	<-stopped

@@ -2,27 +2,15 @@ package runs
 
 import (
 	"context"
-	"iter"
-	"maps"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/runs/internal/life"
 	"github.com/millrace/millrace/runs/internal/tables"
 )
-
-func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
-
-// find returns a definition of this replica.
-func (s *Service) find(name string) (*definition, error) {
-	d, ok := s.definitions[name]
-	if !ok {
-		return nil, notFound("there is no pipeline %s", shown(name))
-	}
-	return d, nil
-}
 
 // maxBy is the most bytes that the name of who does something may have.
 const maxBy = 200
@@ -77,14 +65,14 @@ func (s *Service) Trigger(ctx context.Context, name string, t Trigger) (Record, 
 	if err := checkDate("logical_date", t.LogicalDate); err != nil {
 		return Record{}, err
 	}
-	run := newRun{id: s.ids.next(), pipeline: name, date: t.LogicalDate.UTC(), params: values, cause: CauseTrigger, by: t.By}
-	if err := s.enqueueAlone(ctx, run); err != nil {
-		return Record{}, s.trouble("trigger", err)
+	run := life.New{ID: s.queue.NewID(), Pipeline: name, Date: t.LogicalDate.UTC(), Params: values, Cause: string(CauseTrigger), By: t.By}
+	if err := s.queue.EnqueueAlone(ctx, run); err != nil {
+		return Record{}, trouble("trigger", err)
 	}
-	s.nudge(name)
-	found, err := s.records(ctx, " where r.id = $1", run.id)
+	s.queue.Nudge(name)
+	found, err := s.records(ctx, " where r.id = $1", run.ID)
 	if err != nil || len(found) == 0 { // pruned already
-		return Record{ID: run.id, Pipeline: name}, err
+		return Record{ID: run.ID, Pipeline: name}, err
 	}
 	return found[0], nil
 }
@@ -113,28 +101,28 @@ func (s *Service) Backfill(ctx context.Context, name string, b Backfill) (Backfi
 		return BackfillInfo{}, invalid("parallel", "parallel is %d: it cannot be negative", b.Parallel)
 	}
 	b.Parallel = max(b.Parallel, 1)
-	id := s.ids.next()
-	var all []newRun
+	id := s.queue.NewID()
+	var all []life.New
 	var made []string
 	for _, date := range dates {
-		run := newRun{id: s.ids.next(), pipeline: name, date: date, params: values, cause: CauseBackfill, by: b.By, backfill: &id}
-		all, made = append(all, run), append(made, run.id)
+		run := life.New{ID: s.queue.NewID(), Pipeline: name, Date: date, Params: values, Cause: string(CauseBackfill), By: b.By, Backfill: &id}
+		all, made = append(all, run), append(made, run.ID)
 	}
-	err = tables.InTx(ctx, s.pool, func(tx pgx.Tx) error {
+	err = tables.InTx(ctx, s.db.Pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, s.db.Of("insert into {backfills} (id, pipeline, from_date, to_date, parallel, by) values ($1, $2, $3, $4, $5, $6)"),
 			id, name, b.From.UTC(), b.To.UTC(), b.Parallel, b.By)
 		if err != nil {
 			return err
 		}
-		if err := s.enqueue(ctx, tx, all); err != nil {
+		if err := s.queue.Enqueue(ctx, tx, all); err != nil {
 			return err
 		}
-		return s.admit(ctx, tx, name)
+		return s.queue.Admit(ctx, tx, name)
 	})
 	if err != nil {
-		return BackfillInfo{}, s.trouble("backfill", err)
+		return BackfillInfo{}, trouble("backfill", err)
 	}
-	s.nudge(name)
+	s.queue.Nudge(name)
 	info := BackfillInfo{ID: id}
 	info.Runs, err = s.records(ctx, " where r.id = any($1) order by r.place", made)
 	return info, err

@@ -1,4 +1,4 @@
-package runs
+package work
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 // reports writes how the runs of this replica are going, all in one statement a few times a
 // second, for the watchers of every replica. A run that is over before its first
 // report is never written; one that stands still is not written again.
-func (s *Service) reports(ctx context.Context) {
-	ticker := time.NewTicker(s.config.Progress)
+func (w *Work) reports(ctx context.Context) {
+	ticker := time.NewTicker(w.Progress)
 	defer ticker.Stop()
 	for {
 		select {
@@ -19,25 +19,25 @@ func (s *Service) reports(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		bounded, cancel := context.WithTimeout(ctx, s.config.Lease)
-		err := s.report(bounded)
+		bounded, cancel := context.WithTimeout(ctx, w.Lease)
+		err := w.report(bounded)
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			s.config.Logger.Warn("the progress of runs could not be written", "error", err)
+			w.DB.Logger.Warn("the progress of runs could not be written", "error", err)
 		}
 	}
 }
 
-func (s *Service) report(ctx context.Context) error {
-	if gone := s.forgotten(); len(gone) > 0 {
-		if _, err := s.control.Exec(ctx, s.db.Of("delete from {run_progress} where run_id = any($1)"), gone); err != nil {
+func (w *Work) report(ctx context.Context) error {
+	if gone := w.forgotten(); len(gone) > 0 {
+		if _, err := w.control.Exec(ctx, w.DB.Of("delete from {run_progress} where run_id = any($1)"), gone); err != nil {
 			return err
 		}
 	}
 	var ids, documents []string
 	var attempts []int32
 	var ticks []int64
-	for _, l := range s.working() {
+	for _, l := range w.working() {
 		select {
 		case <-l.started:
 		default:
@@ -61,28 +61,22 @@ func (s *Service) report(ctx context.Context) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := s.control.Exec(ctx, s.db.Of(`
+	_, err := w.control.Exec(ctx, w.DB.Of(`
 with written as (
     insert into {run_progress} as p (run_id, attempt, tick, report)
     select * from unnest($1::uuid[], $2::integer[], $3::bigint[], $4::json[])
     on conflict (run_id) do update set attempt = excluded.attempt, tick = excluded.tick, report = excluded.report
      where p.attempt <= excluded.attempt
     returning run_id)
-select pg_notify($5, run_id || ' progress') from written`), ids, attempts, ticks, documents, s.db.Channel())
+select pg_notify($5, run_id || ' progress') from written`), ids, attempts, ticks, documents, w.DB.Channel())
 	return err
 }
 
-// forget lets the next report remove what was written of a run that is over.
-func (s *Service) forget(l *live) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = append(s.over, l.id)
-}
-
-func (s *Service) forgotten() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	gone := s.over
-	s.over = nil
+// forgotten returns the runs that are over, whose progress the next report removes.
+func (w *Work) forgotten() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gone := w.over
+	w.over = nil
 	return gone
 }

@@ -3,15 +3,37 @@ package runs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/queue"
 	"github.com/millrace/millrace/runs/internal/tables"
+	"github.com/millrace/millrace/runs/internal/watch"
 )
+
+// reader is the half of a service that only reads, and speaks the public types. It needs no start.
+type reader struct {
+	db          *tables.DB
+	definitions map[string]*definition
+	pageKey     atomic.Pointer[[]byte]
+}
+
+// find returns a definition of this replica.
+func (r *reader) find(name string) (*definition, error) {
+	d, ok := r.definitions[name]
+	if !ok {
+		return nil, notFound("there is no pipeline %s", shown(name))
+	}
+	return d, nil
+}
 
 // columns are those of a record without its report. The last tells a run that waits for
 // a place what of: the oldest active run, how many are active, how many may be, and what
@@ -90,48 +112,48 @@ func whyWaiting(document []byte) (string, error) {
 }
 
 // records returns those that a clause chooses.
-func (s *Service) records(ctx context.Context, clause string, args ...any) ([]Record, error) {
-	rows, _ := s.pool.Query(ctx, s.db.Of("select "+columns+" from {runs} r"+clause), args...)
+func (r *reader) records(ctx context.Context, clause string, args ...any) ([]Record, error) {
+	rows, _ := r.db.Pool.Query(ctx, r.db.Of("select "+columns+" from {runs} r"+clause), args...)
 	found, err := pgx.CollectRows(rows, func(scanned pgx.CollectableRow) (Record, error) {
-		var r row
-		targets, finish := r.targets()
+		var one row
+		targets, finish := one.targets()
 		if err := scanned.Scan(targets...); err != nil {
-			return r.Record, err
+			return one.Record, err
 		}
-		return r.Record, finish()
+		return one.Record, finish()
 	})
-	return found, s.trouble("list", err)
+	return found, trouble("list", err)
 }
 
 // snapshots returns runs with their reports as they are now, by ID.
-func (s *Service) snapshots(ctx context.Context, ids []string) (map[string]Snapshot, error) {
-	rows, _ := s.pool.Query(ctx, s.db.Of("select "+columns+`, case when r.state = 'running' then coalesce(p.report, r.report) else r.report end, coalesce(p.tick, 0)
+func (r *reader) snapshots(ctx context.Context, ids []string) (map[string]watch.Item[Record], error) {
+	rows, _ := r.db.Pool.Query(ctx, r.db.Of("select "+columns+`, case when r.state = 'running' then coalesce(p.report, r.report) else r.report end, coalesce(p.tick, 0)
   from {runs} r left join {run_progress} p on p.run_id = r.id and p.attempt = r.attempt and r.state = 'running'
  where r.id = any($1)`), ids)
-	found := map[string]Snapshot{}
-	var report []byte
-	var tick int64
-	for rows.Next() {
-		var r row
-		targets, finish := r.targets()
-		if err := rows.Scan(append(targets, &report, &tick)...); err != nil {
-			rows.Close()
-			return nil, s.trouble("read", err)
+	all, err := pgx.CollectRows(rows, func(scanned pgx.CollectableRow) (item watch.Item[Record], err error) {
+		var one row
+		var report []byte
+		var tick int64
+		targets, finish := one.targets()
+		if err := scanned.Scan(append(targets, &report, &tick)...); err != nil {
+			return item, err
 		}
 		if err := finish(); err != nil {
-			rows.Close()
-			return nil, s.trouble("read", err)
+			return item, err
 		}
 		if report != nil {
-			r.Report = new(pipeline.Report)
-			if err := json.Unmarshal(report, r.Report); err != nil {
-				rows.Close()
-				return nil, s.trouble("read", fmt.Errorf("the report of run %s: %w", r.ID, err))
+			one.Report = new(pipeline.Report)
+			if err := json.Unmarshal(report, one.Report); err != nil {
+				return item, fmt.Errorf("the report of run %s: %w", one.ID, err)
 			}
 		}
-		found[r.ID] = Snapshot{Seq: sequence(r.version, tick), Record: r.Record}
+		return watch.Item[Record]{Seq: sequence(one.version, tick), Value: one.Record}, nil
+	})
+	found := map[string]watch.Item[Record]{}
+	for _, item := range all {
+		found[item.Value.ID] = item
 	}
-	return found, s.trouble("read", rows.Err())
+	return found, trouble("read", err)
 }
 
 // sequence orders the moments of a run: changes of its row, and within one the progress of the
@@ -141,29 +163,30 @@ func sequence(version, tick int64) int64 { return version<<24 | min(tick, 1<<24-
 // Get returns a run, with its report and its attempts.
 //
 // Errors: [ErrNotFound].
-func (s *Service) Get(ctx context.Context, id string) (Record, error) {
+func (r *reader) Get(ctx context.Context, id string) (Record, error) {
 	if err := checkID(id); err != nil {
 		return Record{}, err
 	}
-	found, err := s.snapshots(ctx, []string{id})
+	found, err := r.snapshots(ctx, []string{id})
 	if err != nil {
 		return Record{}, err
 	}
-	one, ok := found[id]
+	item, ok := found[id]
 	if !ok {
 		return Record{}, notFound("there is no run %s", shown(id))
 	}
-	rows, _ := s.pool.Query(ctx, s.db.Of("select attempt, state, reason, worker, started_at, ended_at, error from {run_attempts} where run_id = $1 order by attempt"), id)
-	one.Record.Attempts, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (a Attempt, err error) {
+	one := item.Value
+	rows, _ := r.db.Pool.Query(ctx, r.db.Of("select attempt, state, reason, worker, started_at, ended_at, error from {run_attempts} where run_id = $1 order by attempt"), id)
+	one.Attempts, err = pgx.CollectRows(rows, func(scanned pgx.CollectableRow) (a Attempt, err error) {
 		var ended *time.Time
-		err = r.Scan(&a.Attempt, &a.State, &a.Reason, &a.Worker, &a.StartedAt, &ended, &a.Error)
+		err = scanned.Scan(&a.Attempt, &a.State, &a.Reason, &a.Worker, &a.StartedAt, &ended, &a.Error)
 		a.StartedAt = a.StartedAt.UTC()
 		if ended != nil {
 			a.EndedAt = ended.UTC()
 		}
 		return a, err
 	})
-	return one.Record, s.trouble("get", err)
+	return one, trouble("get", err)
 }
 
 // The sizes of a page.
@@ -178,7 +201,7 @@ const (
 //
 // Errors: [ErrInvalid] a token that this history has not given, or not for this filter; an unknown
 // state; a negative limit.
-func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (Page[Record], error) {
+func (r *reader) List(ctx context.Context, f Filter, limit int, token string) (Page[Record], error) {
 	none := Page[Record]{}
 	limit, err := checkLimit(limit, defaultPage)
 	if err != nil {
@@ -202,7 +225,7 @@ func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (
 	if len(f.States) > 0 {
 		var states []string
 		for _, state := range f.States {
-			if !state.known() {
+			if !slices.Contains(States(), state) {
 				return none, invalid("state", "there is no state %s", shown(string(state)))
 			}
 			states = append(states, string(state))
@@ -213,7 +236,7 @@ func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (
 		return none, invalid("pipeline", "the name is not UTF-8 text")
 	}
 	if token != "" {
-		from, err := s.openToken(ctx, token, f)
+		from, err := r.openToken(ctx, token, f)
 		if err != nil {
 			return none, err
 		}
@@ -225,25 +248,16 @@ func (s *Service) List(ctx context.Context, f Filter, limit int, token string) (
 		clause = " where " + strings.Join(conditions, " and ")
 	}
 	args = append(args, limit+1)
-	found, err := s.records(ctx, clause+fmt.Sprintf(" order by r.created_at desc, r.id desc limit $%d", len(args)), args...)
+	found, err := r.records(ctx, clause+fmt.Sprintf(" order by r.created_at desc, r.id desc limit $%d", len(args)), args...)
 	if err != nil {
 		return none, err
 	}
 	page := Page[Record]{Items: found}
 	if len(found) > limit {
 		page.Items = found[:limit]
-		page.Next, err = s.sealToken(ctx, place{CreatedAt: found[limit-1].CreatedAt, ID: found[limit-1].ID}, f)
+		page.Next, err = r.sealToken(ctx, place{CreatedAt: found[limit-1].CreatedAt, ID: found[limit-1].ID}, f)
 	}
 	return page, err
-}
-
-func (s State) known() bool {
-	for _, k := range States() {
-		if s == k {
-			return true
-		}
-	}
-	return false
 }
 
 func checkLimit(limit, byDefault int) (int, error) {
@@ -254,4 +268,71 @@ func checkLimit(limit, byDefault int) (int, error) {
 		limit = byDefault
 	}
 	return min(limit, maxPage), nil
+}
+
+// checkID refuses what cannot be a run's ID without asking the database.
+func checkID(id string) error {
+	if !queue.IsID(id) {
+		return notFound("there is no run %s", shown(id))
+	}
+	return nil
+}
+
+// Watch returns what happens to a run from now on, whatever replica works it: how it
+// stands, and then each change, until it has ended, ctx is done or the service stops. A watcher that is slow
+// gets the newest snapshot and misses those between. after is the Seq of the last snapshot that was
+// seen, 0 for none: older ones are left out, but never the end of the run.
+//
+// Errors, after which nothing follows: [ErrNotFound].
+func (s *Service) Watch(ctx context.Context, id string, after int64) iter.Seq2[Snapshot, error] {
+	return func(yield func(Snapshot, error) bool) {
+		done := s.started()
+		if done == nil {
+			yield(Snapshot{}, errNotStarted)
+			return
+		}
+		if err := s.exists(ctx, id); err != nil {
+			yield(Snapshot{}, err)
+			return
+		}
+		c := s.watchers.Join(id)
+		defer s.watchers.Leave(id, c)
+		for {
+			var item watch.Item[Record]
+			select {
+			case <-ctx.Done():
+				return
+			case <-done:
+				return
+			case item = <-c:
+			}
+			ended := item.Value.State.Ended()
+			if item.Seq <= after && !ended {
+				continue
+			}
+			if !yield(Snapshot{Seq: item.Seq, Record: item.Value}, nil) || ended {
+				return
+			}
+		}
+	}
+}
+
+var errNotStarted = errors.New("runs: the service is not started, or stopped")
+
+// exists tells whether there is such a run; watched ones are not asked for again.
+func (s *Service) exists(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	if s.watchers.Knows(id) {
+		return nil
+	}
+	var there bool
+	if err := s.db.Pool.QueryRow(ctx, s.db.Of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
+		return trouble("watch", err)
+	}
+	if !there {
+		return notFound("there is no run %s", shown(id))
+	}
+	return nil
 }

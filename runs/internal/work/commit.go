@@ -1,4 +1,4 @@
-package runs
+package work
 
 import (
 	"context"
@@ -12,25 +12,26 @@ import (
 
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/life"
 	"github.com/millrace/millrace/runs/internal/tables"
 )
 
-// runState is the [pipeline.State] of a durable run: the ledger, and in the same transaction
+// state is the [pipeline.State] of a durable run: the ledger, and in the same transaction
 // the end of the run. The zero value serves only to look at a graph.
-type runState struct {
-	ledger  pgunit.Ledger
-	service *Service
-	live    *live
+type state struct {
+	ledger pgunit.Ledger
+	work   *Work
+	live   *live
 }
 
 // Ledger tells where the ledger is, by which the sinks on that pool know that they share its
 // transaction.
-func (s *runState) Ledger() (pool *pgxpool.Pool, schema string) {
+func (s *state) Ledger() (pool *pgxpool.Pool, schema string) {
 	return s.ledger.Pool, s.ledger.Schema
 }
 
 // Claims tells the runner that the ledger's transaction is that of the sinks on its pool.
-func (s *runState) Claims() []pipeline.Claim {
+func (s *state) Claims() []pipeline.Claim {
 	if s.ledger.Pool == nil {
 		return nil
 	}
@@ -42,19 +43,19 @@ func (s *runState) Claims() []pipeline.Claim {
 }
 
 // Begin implements [pipeline.State].
-func (s *runState) Begin(ctx context.Context, run pipeline.Run, sources []string) (pipeline.Recovered, error) {
+func (s *state) Begin(ctx context.Context, run pipeline.Run, sources []string) (pipeline.Recovered, error) {
 	return s.ledger.Begin(ctx, run, sources)
 }
 
 // Fix implements [pipeline.State].
-func (s *runState) Fix(ctx context.Context, run pipeline.Run, ranges map[string]pipeline.Range) error {
+func (s *state) Fix(ctx context.Context, run pipeline.Run, ranges map[string]pipeline.Range) error {
 	return s.ledger.Fix(ctx, run, ranges)
 }
 
 // Commit implements [pipeline.State]: after the ledger's own fence and row, the run's row is
 // locked if it is still this attempt's, and ended, the next run's job and the end of
 // this one's job included. The database forgets all of it unless the data commits.
-func (s *runState) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Commit) error {
+func (s *state) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Commit) error {
 	if err := s.ledger.Commit(ctx, run, commit); err != nil {
 		return err
 	}
@@ -68,29 +69,47 @@ func (s *runState) Commit(ctx context.Context, run pipeline.Run, commit pipeline
 	}
 	defer turn.Release()
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return s.service.commit(ctx, tables.Borrowed(conn), s.live)
+		return s.work.commit(ctx, tables.Borrowed(conn), s.live)
 	})
 }
 
+// Blank is a State that serves only to look at a graph.
+func Blank() pipeline.State { return &state{} }
+
 // commit is what a run does to its own row inside the transaction of its data.
-func (s *Service) commit(ctx context.Context, tx pgx.Tx, l *live) error {
+func (w *Work) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 	l.committing.Store(true)
 	if l.finishes { // it ends after what comes after the commit
-		var mine bool
-		err := tx.QueryRow(ctx, s.db.Of("select attempt = $2 and worker = $3 and state = 'running' from {runs} where id = $1 for no key update"),
-			l.id, l.attempt, s.config.Name).Scan(&mine)
-		if err == nil && !mine || tables.IsNoRows(err) {
+		mine, err := w.runs.LockForCommit(ctx, tx, l.id, w.hold(l))
+		if err == nil && !mine {
 			return pipeline.ErrFenced
 		}
 		return err
 	}
 	report := l.progress()
 	report.State, report.EndedAt = pipeline.StateSucceeded, time.Now()
-	if err := s.end(ctx, tx, ending{id: l.id, pipeline: l.definition.Name, state: Succeeded, report: &report, rejects: l.rejects, live: l}); err != nil {
+	mine := w.hold(l)
+	if err := w.end(ctx, tx, l, life.Succeeded, life.Result{Run: l.id, Report: &report, Mine: &mine}); err != nil {
 		return err
 	}
 	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, l.job); err != nil && !tables.IsJobNotFound(err) {
 		return fmt.Errorf("the job of the run: %w", err)
 	}
 	return nil
+}
+
+// end writes the end of a run that this replica worked, with its rejects.
+func (w *Work) end(ctx context.Context, tx pgx.Tx, l *live, as life.State, res life.Result) error {
+	return w.withRejects(ctx, tx, l, &res, func() error { return w.runs.End(ctx, tx, as, res) })
+}
+
+// withRejects has a move write the figures of the rejects too, and then keeps the first of them.
+func (w *Work) withRejects(ctx context.Context, tx pgx.Tx, l *live, res *life.Result, move func() error) (err error) {
+	if res.Rejects, err = l.rejects.figures(); err != nil {
+		return err
+	}
+	if err := move(); err != nil {
+		return err
+	}
+	return l.rejects.store(ctx, tx, w.DB, l.id)
 }

@@ -1,4 +1,4 @@
-package runs
+package work
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/runs/internal/tables"
 )
@@ -68,10 +67,10 @@ func (l *logs) open(run string, attempt int) *runLog {
 
 // loggerOf returns the logger that a run's stages get: what they tell goes into the history and
 // to the service's own logger.
-func (s *Service) loggerOf(l *live) hclog.Logger {
+func (w *Work) loggerOf(l *live) hclog.Logger {
 	logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Off})
 	logger.RegisterSink(l.log)
-	logger.RegisterSink(forward{s.config.Logger})
+	logger.RegisterSink(forward{w.DB.Logger})
 	return logger
 }
 
@@ -166,21 +165,21 @@ func (r *runLog) close() {
 }
 
 // writeLogs writes lines until ctx ends, and then what is left.
-func (s *Service) writeLogs(ctx context.Context) {
+func (w *Work) writeLogs(ctx context.Context) {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-			s.flushLogs(bounded)
+			w.flushLogs(bounded)
 			cancel()
 			return
 		case <-ticker.C:
-		case <-s.logs.full:
+		case <-w.logs.full:
 		}
-		bounded, cancel := context.WithTimeout(ctx, s.config.Lease)
-		s.flushLogs(bounded)
+		bounded, cancel := context.WithTimeout(ctx, w.Lease)
+		w.flushLogs(bounded)
 		cancel()
 		select { // so that many runs that end at once cost one statement
 		case <-ctx.Done():
@@ -189,8 +188,8 @@ func (s *Service) writeLogs(ctx context.Context) {
 	}
 }
 
-func (s *Service) flushLogs(ctx context.Context) {
-	l := s.logs
+func (w *Work) flushLogs(ctx context.Context) {
+	l := w.logs
 	l.mu.Lock()
 	lines := l.lines
 	l.lines, l.dropped = nil, nil
@@ -213,7 +212,7 @@ func (s *Service) flushLogs(ctx context.Context) {
 		columns.attempts, columns.times = append(columns.attempts, int32(line.attempt)), append(columns.times, line.at)
 		columns.fields, columns.cuts = append(columns.fields, line.fields), append(columns.cuts, line.cut)
 	}
-	_, err := s.control.Exec(ctx, s.db.Of(`
+	_, err := w.control.Exec(ctx, w.DB.Of(`
 insert into {run_logs} (run_id, attempt, stage, level, at, message, fields, cut)
 select run_id, attempt, stage, level, at, message, fields::jsonb, cut
   from unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::boolean[])
@@ -221,62 +220,6 @@ select run_id, attempt, stage, level, at, message, fields::jsonb, cut
  order by n`),
 		columns.runs, columns.attempts, columns.stages, columns.levels, columns.times, columns.messages, columns.fields, columns.cuts)
 	if err != nil {
-		s.config.Logger.Warn("lines of runs' logs could not be written", "lines", len(lines), "error", err)
+		w.DB.Logger.Warn("lines of runs' logs could not be written", "lines", len(lines), "error", err)
 	}
-}
-
-// Logs returns lines that a run told, the oldest first; a page ends with the place to go on after in
-// LogFilter.After. Lines arrive a fraction of a second after they were told, and keep
-// arriving while the run goes on.
-//
-// Errors: [ErrNotFound]; [ErrInvalid] a negative number.
-func (s *Service) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLine], error) {
-	none := Page[LogLine]{}
-	if err := checkID(id); err != nil {
-		return none, err
-	}
-	limit, err := checkLimit(f.Limit, maxPage)
-	switch {
-	case err != nil:
-		return none, err
-	case f.After < 0:
-		return none, invalid("after", "after is %d: it cannot be negative", f.After)
-	case f.Attempt < 0:
-		return none, invalid("attempt", "attempt is %d: it cannot be negative", f.Attempt)
-	case !tables.Keeps(f.Stage):
-		return none, invalid("stage", "the stage is not UTF-8 text")
-	}
-	clause, args := "", []any{id, f.After, limit + 1}
-	if f.Stage != "" {
-		args = append(args, f.Stage)
-		clause += fmt.Sprintf(" and stage = $%d", len(args))
-	}
-	if f.Attempt != 0 {
-		args = append(args, f.Attempt)
-		clause += fmt.Sprintf(" and attempt = $%d", len(args))
-	}
-	rows, _ := s.pool.Query(ctx, s.db.Of("select id, at, attempt, stage, level, message, fields, cut from {run_logs} where run_id = $1 and id > $2"+clause+" order by id limit $3"), args...)
-	lines, err := pgx.CollectRows(rows, func(r pgx.CollectableRow) (line LogLine, err error) {
-		err = r.Scan(&line.ID, &line.Time, &line.Attempt, &line.Stage, &line.Level, &line.Message, &line.Fields, &line.Cut)
-		line.Time = line.Time.UTC()
-		return line, err
-	})
-	if err != nil {
-		return none, s.trouble("logs", err)
-	}
-	page := Page[LogLine]{Items: lines}
-	if len(lines) == 0 && f.After == 0 {
-		var there bool
-		if err := s.pool.QueryRow(ctx, s.db.Of("select exists (select from {runs} where id = $1)"), id).Scan(&there); err != nil {
-			return none, s.trouble("logs", err)
-		}
-		if !there {
-			return none, notFound("there is no run %s", shown(id))
-		}
-	}
-	if len(lines) > limit {
-		page.Items = lines[:limit]
-		page.Next = fmt.Sprint(lines[limit-1].ID)
-	}
-	return page, nil
 }

@@ -1,4 +1,4 @@
-package runs
+package work
 
 import (
 	"context"
@@ -9,8 +9,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/life"
 	"github.com/millrace/millrace/runs/internal/tables"
 )
+
+// MaxRejects is how many rejects of one attempt are kept in the history.
+const MaxRejects = 1000
 
 // maxReasons bounds how many reasons are counted; rarer ones that come later are not.
 const maxReasons = 100
@@ -40,20 +44,20 @@ func (k *keptRejects) add(r pipeline.Reject) {
 	if _, known := k.reasons[reason]; known || len(k.reasons) < maxReasons {
 		k.reasons[reason]++
 	}
-	if len(k.first) < MaxKeptRejects {
+	if len(k.first) < MaxRejects {
 		r.Raw = slices.Clone(r.Raw[:min(len(r.Raw), maxRaw)])
 		k.first = append(k.first, r)
 	}
 }
 
-func (k *keptRejects) counts() (total int64, reasons []byte, err error) {
+func (k *keptRejects) figures() (*life.Rejects, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.reasons == nil {
-		return k.total, []byte("{}"), nil
+		return &life.Rejects{Total: k.total, Reasons: []byte("{}")}, nil
 	}
-	reasons, err = json.Marshal(k.reasons)
-	return k.total, reasons, err
+	reasons, err := json.Marshal(k.reasons)
+	return &life.Rejects{Total: k.total, Reasons: reasons}, err
 }
 
 // store replaces the rejects of earlier attempts.
@@ -78,47 +82,4 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, db *tables.DB, id st
 		}, nil
 	}))
 	return err
-}
-
-// Rejects returns what the newest attempt that ended has set aside, a page at a time: at
-// most limit (by default and at most 500), after the place where the last page ended, 0 for the first.
-//
-// Errors: [ErrNotFound]; [ErrInvalid] a negative after or limit.
-func (s *Service) Rejects(ctx context.Context, id string, after int64, limit int) (RejectPage, error) {
-	none := RejectPage{}
-	if err := checkID(id); err != nil {
-		return none, err
-	}
-	limit, err := checkLimit(limit, maxPage)
-	if err != nil {
-		return none, err
-	}
-	if after < 0 {
-		return none, invalid("after", "after is %d: it cannot be negative", after)
-	}
-	page := RejectPage{Items: []pipeline.Reject{}}
-	var reasons []byte
-	err = s.pool.QueryRow(ctx, s.db.Of("select rejects, reject_reasons, (select count(*) from {run_rejects} where run_id = $1) from {runs} where id = $1"), id).
-		Scan(&page.Total, &reasons, &page.Kept)
-	if tables.IsNoRows(err) {
-		return none, notFound("there is no run %s", shown(id))
-	}
-	if err == nil {
-		err = json.Unmarshal(reasons, &page.Reasons)
-	}
-	if err != nil {
-		return none, s.trouble("rejects", err)
-	}
-	var n int64
-	rows, _ := s.pool.Query(ctx, s.db.Of(`select n, stage, source, line, "offset", raw, "column", value, reason from {run_rejects} where run_id = $1 and n > $2 order by n limit $3`), id, after, limit+1)
-	var r pipeline.Reject
-	_, err = pgx.ForEachRow(rows, []any{&n, &r.Stage, &r.Source, &r.Line, &r.Offset, &r.Raw, &r.Column, &r.Value, &r.Reason}, func() error {
-		if len(page.Items) == limit {
-			page.Next = n - 1
-			return nil
-		}
-		page.Items = append(page.Items, r)
-		return nil
-	})
-	return page, s.trouble("rejects", err)
 }

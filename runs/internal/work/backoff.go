@@ -1,4 +1,4 @@
-package runs
+package work
 
 import (
 	"math"
@@ -8,11 +8,11 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// backoffFor returns the wait after the n-th failure, from 0, by the rule of
+// Backoff returns the wait after the n-th failure, from 0, by the rule of
 // [pipeline.Retry]: it grows by half each time and is spread by up to half either way. Not by the
 // backoff of the pipeline itself: that counts in memory, and the next failure may be another
 // replica's.
-func backoffFor(retry pipeline.Retry, n int) time.Duration {
+func Backoff(retry pipeline.Retry, n int) time.Duration {
 	first, most := retry.Backoff, retry.MaxBackoff
 	if first == 0 {
 		first = 500 * time.Millisecond
