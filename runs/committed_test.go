@@ -86,9 +86,18 @@ func TestWhatIsCommittedAndWaitsCannotBeCancelled(t *testing.T) {
 	}
 	for _, state := range []State{Queued, Retrying, Lost, Running} {
 		run := trigger(t, s, "items")
+		if state != Queued && state != Running { // which only a running one becomes
+			if _, err := pool.Exec(t.Context(), "alter table millrace.runs disable trigger refuse_move"); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if _, err := pool.Exec(t.Context(), `
 with c as (insert into millrace.commits (pipeline, run_id, attempt, rows) values ('items', $1::text, 1, 1))
-update millrace.runs set state = $2, active = true, attempt = 1, worker = 'w', lease_until = now() + interval '1 hour' where id = $1::text::uuid`, run.ID, state); err != nil {
+update millrace.runs
+   set state = $2, attempt = 1, worker = 'w', active = true, job_id = 1, started_at = now(),
+       lease_until = case when $2 = 'running' then now() + interval '1 hour' end,
+       next_attempt_at = case when $2 = 'retrying' then now() + interval '1 hour' end
+ where id = $1::text::uuid`, run.ID, state); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Cancel(t.Context(), run.ID, "Ada")
@@ -157,7 +166,7 @@ func TestARunWhoseDataIsElsewhereEndsOnceThatWasAsked(t *testing.T) {
 				}
 			default:
 				await(t, "the loss", func() bool {
-					if _, err := home.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second', "+c.then+" where attempt = 1 and id = $1", run.ID); err != nil {
+					if _, err := home.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second', "+c.then+" where attempt = 1 and state = 'running' and id = $1", run.ID); err != nil {
 						t.Fatal(err)
 					}
 					s.wakeKeeper()
@@ -190,7 +199,11 @@ func TestARunThatWaitsAndMayBeElsewhereIsCancelledOnceThatWasAsked(t *testing.T)
 			t.Fatal(err)
 		}
 		run := trigger(t, s, "items")
-		if _, err := home.Exec(t.Context(), "update millrace.runs set state = 'retrying', job_id = null, attempt = 1, elsewhere = true, next_attempt_at = now() + interval '1 hour' where id = $1", run.ID); err != nil {
+		if _, err := home.Exec(t.Context(), `
+update millrace.runs set state = 'running', attempt = 1, worker = 'w', active = true, job_id = 1, started_at = now(), lease_until = now(), elsewhere = true where id = $1`, run.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := home.Exec(t.Context(), "update millrace.runs set state = 'retrying', job_id = null, lease_until = null, next_attempt_at = now() + interval '1 hour' where id = $1", run.ID); err != nil {
 			t.Fatal(err)
 		}
 		want := Cancelled

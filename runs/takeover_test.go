@@ -121,7 +121,7 @@ func TestAWorkerWhoseRunWasTakenCannotCommit(t *testing.T) {
 	s1 := start(t, Config{Pool: pool, Name: "first", Heartbeat: 4 * time.Second}, first)
 	run := trigger(t, s1, "items")
 	g.awaits(t)
-	if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second'"); err != nil {
+	if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where state = 'running'"); err != nil {
 		t.Fatal(err)
 	}
 	s2 := start(t, Config{Pool: pool, Name: "second"}, writes("items", pool, 10, nil))
@@ -167,7 +167,7 @@ func TestARunThatKillsItsWorkersFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, "the loss", func() bool {
-			if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where attempt = $1", before.Attempt); err != nil {
+			if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where state = 'running' and attempt = $1", before.Attempt); err != nil {
 				t.Fatal(err)
 			}
 			now, err := s.Get(t.Context(), run.ID)

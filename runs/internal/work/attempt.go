@@ -38,6 +38,7 @@ func isStopped(err, reason error) bool {
 
 // live is a run that this replica works.
 type live struct {
+	work       *Work
 	id         string
 	attempt    int
 	definition Definition
@@ -108,13 +109,13 @@ func (w *Work) do(ctx context.Context, job *river.Job[queue.JobArgs]) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	l := &live{
-		id: job.Args.Run, attempt: c.Attempt, definition: w.Definitions[job.Args.Pipeline], job: job,
+		work: w, id: job.Args.Run, attempt: c.Attempt, definition: w.Definitions[job.Args.Pipeline], job: job,
 		rejects: &keptRejects{again: c.Attempt > 1}, stop: stop, started: make(chan struct{}),
 	}
 	l.log = w.logs.open(l.id, l.attempt)
 	l.logger = w.loggerOf(l)
 	w.enter(l)
-	ended := w.attempt(ctx, l, c)
+	ended := l.try(ctx, c)
 	if ended.State == "" {
 		l.logger.Warn("the attempt was given up: its lease is over", "attempt", l.attempt)
 		w.losses.Add(1)
@@ -126,18 +127,18 @@ func (w *Work) do(ctx context.Context, job *river.Job[queue.JobArgs]) error {
 	return nil
 }
 
-// attempt does what there is to do and writes how it ended. It returns that end; one without a state if the run was not
+// try does what there is to do and writes how it ended. It returns that end; one without a state if the run was not
 // this worker's to the end.
-func (w *Work) attempt(ctx context.Context, l *live, c life.Claimed) life.Ended {
+func (l *live) try(ctx context.Context, c life.Claimed) life.Ended {
 	ended := life.Ended{Run: l.id, Pipeline: l.definition.Name}
 	if c.Ask != nil {
-		ended.State = w.settleAsked(ctx, l, c)
+		ended.State = l.settleAsked(ctx, c)
 		return ended
 	}
 	l.unasked = c.Elsewhere
-	p, err := w.build(ctx, l, c)
+	p, err := l.build(ctx, c)
 	if err == nil {
-		ended.Report, err = w.execute(ctx, l, c, p)
+		ended.Report, err = l.execute(ctx, c, p)
 	}
 	switch {
 	case errors.Is(err, pipeline.ErrFenced) || isStopped(err, errLost):
@@ -147,15 +148,15 @@ func (w *Work) attempt(ctx context.Context, l *live, c life.Claimed) life.Ended 
 		return ended
 	case err != nil && l.unasked && p != nil && (ctx.Err() == nil || isStopped(err, errCancelled)):
 		var failed error
-		l.committed, failed = w.ask(context.WithoutCancel(ctx), l, w.elsewhere(p))
+		l.committed, failed = l.ask(context.WithoutCancel(ctx), l.elsewhere(p))
 		l.unasked = failed != nil
 	}
-	ended.State = w.settle(ctx, l, ended.Report, err)
+	ended.State = l.settle(ctx, ended.Report, err)
 	return ended
 }
 
 // build builds the pipeline of an attempt.
-func (w *Work) build(ctx context.Context, l *live, c life.Claimed) (*pipeline.Pipeline, error) {
+func (l *live) build(ctx context.Context, c life.Claimed) (*pipeline.Pipeline, error) {
 	t := Task{Run: l.id, Attempt: c.Attempt, Date: c.Date.UTC()}
 	if err := json.Unmarshal(c.Params, &t.Params); err != nil {
 		return nil, err
@@ -177,7 +178,7 @@ func (w *Work) build(ctx context.Context, l *live, c life.Claimed) (*pipeline.Pi
 		o.RunID, o.Attempt, o.Retry = l.id, c.Attempt, pipeline.Retry{}
 		o.Params = t.Params
 		o.Logger = l.logger
-		o.State = &state{ledger: w.DB.Ledger(), work: w, live: l}
+		o.State = &state{ledger: l.work.DB.Ledger(), live: l}
 		if l.definition.Timeout > 0 {
 			o.Timeout = l.definition.Timeout
 		}
@@ -192,9 +193,9 @@ func (w *Work) build(ctx context.Context, l *live, c life.Claimed) (*pipeline.Pi
 }
 
 // execute runs the pipeline.
-func (w *Work) execute(ctx context.Context, l *live, c life.Claimed, p *pipeline.Pipeline) (*pipeline.Report, error) {
-	if len(w.elsewhere(p)) > 0 && !c.Elsewhere {
-		mine, err := w.runs.Elsewhere(ctx, w.control, l.id, w.hold(l))
+func (l *live) execute(ctx context.Context, c life.Claimed, p *pipeline.Pipeline) (*pipeline.Report, error) {
+	if len(l.elsewhere(p)) > 0 && !c.Elsewhere {
+		mine, err := l.work.runs.Elsewhere(ctx, l.work.control, l.id, l.hold())
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil, context.Cause(ctx)
@@ -213,4 +214,4 @@ func (w *Work) execute(ctx context.Context, l *live, c life.Claimed, p *pipeline
 	return &report, err
 }
 
-func (w *Work) hold(l *live) life.Hold { return life.Hold{Attempt: l.attempt, Worker: w.Config.Worker} }
+func (l *live) hold() life.Hold { return life.Hold{Attempt: l.attempt, Worker: l.work.Config.Worker} }

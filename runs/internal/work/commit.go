@@ -20,7 +20,6 @@ import (
 // the end of the run. The zero value serves only to look at a graph.
 type state struct {
 	ledger pgunit.Ledger
-	work   *Work
 	live   *live
 }
 
@@ -69,7 +68,7 @@ func (s *state) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 	}
 	defer turn.Release()
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return s.work.commit(ctx, tables.Borrowed(conn), s.live)
+		return s.live.commit(ctx, tables.Borrowed(conn))
 	})
 }
 
@@ -77,10 +76,10 @@ func (s *state) Commit(ctx context.Context, run pipeline.Run, commit pipeline.Co
 func Blank() pipeline.State { return &state{} }
 
 // commit is what a run does to its own row inside the transaction of its data.
-func (w *Work) commit(ctx context.Context, tx pgx.Tx, l *live) error {
+func (l *live) commit(ctx context.Context, tx pgx.Tx) error {
 	l.committing.Store(true)
 	if l.finishes { // it ends after what comes after the commit
-		mine, err := w.runs.LockForCommit(ctx, tx, l.id, w.hold(l))
+		mine, err := l.work.runs.LockForCommit(ctx, tx, l.id, l.hold())
 		if err == nil && !mine {
 			return pipeline.ErrFenced
 		}
@@ -88,8 +87,8 @@ func (w *Work) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 	}
 	report := l.progress()
 	report.State, report.EndedAt = pipeline.StateSucceeded, time.Now()
-	mine := w.hold(l)
-	if err := w.end(ctx, tx, l, life.Succeeded, life.Result{Run: l.id, Report: &report, Mine: &mine}); err != nil {
+	mine := l.hold()
+	if err := l.end(ctx, tx, life.Succeeded, life.Result{Run: l.id, Report: &report, Mine: &mine}); err != nil {
 		return err
 	}
 	if _, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, l.job); err != nil && !tables.IsJobNotFound(err) {
@@ -99,17 +98,17 @@ func (w *Work) commit(ctx context.Context, tx pgx.Tx, l *live) error {
 }
 
 // end writes the end of a run that this replica worked, with its rejects.
-func (w *Work) end(ctx context.Context, tx pgx.Tx, l *live, as life.State, res life.Result) error {
-	return w.withRejects(ctx, tx, l, &res, func() error { return w.runs.End(ctx, tx, as, res) })
+func (l *live) end(ctx context.Context, tx pgx.Tx, as life.State, res life.Result) error {
+	return l.withRejects(ctx, tx, &res, func() error { return l.work.runs.End(ctx, tx, as, res) })
 }
 
 // withRejects has a move write the figures of the rejects too, and then keeps the first of them.
-func (w *Work) withRejects(ctx context.Context, tx pgx.Tx, l *live, res *life.Result, move func() error) (err error) {
+func (l *live) withRejects(ctx context.Context, tx pgx.Tx, res *life.Result, move func() error) (err error) {
 	if res.Rejects, err = l.rejects.figures(); err != nil {
 		return err
 	}
 	if err := move(); err != nil {
 		return err
 	}
-	return l.rejects.store(ctx, tx, w.DB, l.id)
+	return l.rejects.store(ctx, tx, l.work.DB, l.id)
 }

@@ -15,27 +15,27 @@ import (
 
 // settle writes how an attempt ended that did not commit its own end, as long as the run is
 // still this worker's. It returns the state that the run has got; none if it was not.
-func (w *Work) settle(ctx context.Context, l *live, report *pipeline.Report, cause error) life.State {
-	return w.trySettle(ctx, l, func(ctx context.Context, tx pgx.Tx) (life.State, error) {
-		r, err := w.runs.LockMine(ctx, tx, l.id, w.hold(l))
+func (l *live) settle(ctx context.Context, report *pipeline.Report, cause error) life.State {
+	return l.trySettle(ctx, func(ctx context.Context, tx pgx.Tx) (life.State, error) {
+		r, err := l.work.runs.LockMine(ctx, tx, l.id, l.hold())
 		if err != nil {
 			return "", err
 		}
 		res := life.Result{Run: l.id, Err: cause, Report: report}
-		o := w.outcomeOf(l, r, cause, report)
+		o := l.outcomeOf(r, cause, report)
 		res.Reason = o.reason
-		return o.state, w.withRejects(ctx, tx, l, &res, func() error { return w.write(ctx, tx, l, o, res) })
+		return o.state, l.withRejects(ctx, tx, &res, func() error { return l.write(ctx, tx, o, res) })
 	})
 }
 
 // trySettle writes an end. If the database cannot be reached it tries again until the
 // lease is over: from then on the run is the reaper's.
-func (w *Work) trySettle(ctx context.Context, l *live, write func(ctx context.Context, tx pgx.Tx) (life.State, error)) life.State {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.Lease)
+func (l *live) trySettle(ctx context.Context, write func(ctx context.Context, tx pgx.Tx) (life.State, error)) life.State {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.work.Lease)
 	defer cancel()
 	for {
 		var written life.State
-		err := tables.InTx(ctx, w.control, func(tx pgx.Tx) (err error) {
+		err := tables.InTx(ctx, l.work.control, func(tx pgx.Tx) (err error) {
 			written, err = write(ctx, tx)
 			return err
 		})
@@ -49,7 +49,7 @@ func (w *Work) trySettle(ctx context.Context, l *live, write func(ctx context.Co
 		select {
 		case <-ctx.Done():
 			return ""
-		case <-time.After(w.Heartbeat / 4):
+		case <-time.After(l.work.Heartbeat / 4):
 		}
 	}
 }
@@ -64,7 +64,7 @@ type outcome struct {
 }
 
 // outcomeOf decides what becomes of a run that this worker has locked.
-func (w *Work) outcomeOf(l *live, r life.Row, cause error, report *pipeline.Report) outcome {
+func (l *live) outcomeOf(r life.Row, cause error, report *pipeline.Report) outcome {
 	retry, next := l.definition.Retry, l.attempt+1
 	stopped := isStopped(cause, errShutdown)
 	var o outcome
@@ -74,7 +74,7 @@ func (w *Work) outcomeOf(l *live, r life.Row, cause error, report *pipeline.Repo
 	case cause == nil:
 		return outcome{state: life.Succeeded}
 	case stopped && r.CancelBy == nil:
-		return w.handedBack()
+		return l.handedBack()
 	case r.Committed || l.committed || isHalf(cause):
 		return completed(next, Backoff(retry, r.Losses))
 	case r.CancelBy != nil && (isStopped(cause, errCancelled) || stopped):
@@ -95,8 +95,8 @@ func (w *Work) outcomeOf(l *live, r life.Row, cause error, report *pipeline.Repo
 }
 
 // handedBack lets another replica begin the next attempt at once.
-func (w *Work) handedBack() outcome {
-	return outcome{state: life.Queued, reason: "handed back: worker " + w.Config.Worker + " shuts down"}
+func (l *live) handedBack() outcome {
+	return outcome{state: life.Queued, reason: "handed back: worker " + l.work.Config.Worker + " shuts down"}
 }
 
 // completed has a run begun again that is committed, in whole or in part, however often it takes: its data is there, and
@@ -106,18 +106,18 @@ func completed(next int, wait time.Duration) outcome {
 }
 
 // write makes the move of an outcome.
-func (w *Work) write(ctx context.Context, tx pgx.Tx, l *live, o outcome, res life.Result) error {
+func (l *live) write(ctx context.Context, tx pgx.Tx, o outcome, res life.Result) error {
 	switch o.state {
 	case life.Queued:
 		res.Err = nil
-		if err := w.runs.HandBack(ctx, tx, res); err != nil {
+		if err := l.work.runs.HandBack(ctx, tx, res); err != nil {
 			return err
 		}
-		return w.Queue.Dispatch(ctx, tx, l.id, l.definition.Name)
+		return l.work.Queue.Dispatch(ctx, tx, l.id, l.definition.Name)
 	case life.Retrying:
-		return w.runs.Retry(ctx, tx, o.again, o.wait, o.verdict, res)
+		return l.work.runs.Retry(ctx, tx, o.again, o.wait, o.verdict, res)
 	default:
-		return w.runs.End(ctx, tx, o.state, res)
+		return l.work.runs.End(ctx, tx, o.state, res)
 	}
 }
 
