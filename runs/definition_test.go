@@ -40,7 +40,7 @@ func TestAWrongDefinitionIsAnErrorThatNamesIt(t *testing.T) {
 		{"an unknown policy", func(d *Definition) { d.CatchUp = "never" }, `CatchUp is "never"`},
 		{"a negative number", func(d *Definition) { d.MaxActive = -1 }, "MaxActive is -1"},
 		{"a negative bound", func(d *Definition) { d.MaxCatchUp = -1 }, "MaxCatchUp is -1"},
-		{"a negative time", func(d *Definition) { d.Timeout = -1 }, "Timeout is -1ns"},
+		{"a negative time", func(d *Definition) { d.Timeout = -1 }, "its Timeout is -1ns"},
 		{"a negative backoff", func(d *Definition) { d.Retry.Backoff = -1 }, "Retry: nothing in it can be negative"},
 		{"a param without a name", func(d *Definition) { d.Params = []Param{{}} }, `param "": the name must be`},
 		{"a param twice", func(d *Definition) { d.Params = []Param{{Name: "a"}, {Name: "a"}} }, `param "a": the name is used twice`},

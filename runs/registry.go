@@ -95,7 +95,7 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 	case d.MaxCatchUp < 0:
 		return nil, fmt.Errorf("MaxCatchUp is %d: it cannot be negative", d.MaxCatchUp)
 	case d.Timeout < 0:
-		return nil, fmt.Errorf("Timeout is %v: it cannot be negative", d.Timeout)
+		return nil, fmt.Errorf("its Timeout is %v: it cannot be negative", d.Timeout)
 	case d.Retry.MaxAttempts < 0 || d.Retry.Backoff < 0 || d.Retry.MaxBackoff < 0:
 		return nil, errors.New("Retry: nothing in it can be negative")
 	case c.CatchUp != CatchUpLast && c.CatchUp != CatchUpSkip && c.CatchUp != CatchUpAll:
