@@ -33,7 +33,16 @@
 //	Rejects(ctx, id, after, limit) (RejectPage, error)
 //	Pipelines(ctx) ([]PipelineInfo, error), Pipeline(ctx, name) (PipelineInfo, error)
 //	Prune(ctx, Prune) (int64, error)
-//	Stats(ctx) (Stats, error), Ready(ctx) error
+//	Stats(ctx) (Stats, error), Ready(ctx) error, Graphs() map[string]pipeline.Graph
+//
+// # The house
+//
+// Here is what users say and read: definitions, records, and the half of a service that only reads. What moves runs is
+// behind it in runs/internal, each package with one idea, each knowing only those before it:
+//
+//	tables ─▶ life ─▶ queue ─▶ lease ─▶ schedule ─▶ work ─▶ ends ─▶ watch
+//	schema,   states, who may  who is   cron lines, this    what    who
+//	notices   moves   begin    alive    due dates   replica follows looks
 //
 // # The contract
 //

@@ -87,7 +87,7 @@ func (r Runs) Requeue(ctx context.Context, tx pgx.Tx, id, reason string) error {
 	_, err := tx.Exec(ctx, r.DB.Of(`
 update {runs}
    set state = 'queued', reason = $2, version = version + 1, failures = 0, losses = 0, cancel_by = null,
-       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null
+       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null, elsewhere = false, ends_as = null, ends_why = ''
  where id = $1`), id, reason)
 	return err
 }

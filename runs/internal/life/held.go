@@ -8,7 +8,7 @@ import (
 // isSet tells in SQL whether a column is set.
 func isSet(column string) string {
 	switch column {
-	case "active", "elsewhere":
+	case "active":
 		return column
 	case "attempt":
 		return "attempt > 0"
@@ -20,7 +20,7 @@ func isSet(column string) string {
 
 func isUnset(column string) string {
 	switch column {
-	case "active", "elsewhere":
+	case "active":
 		return "not " + column
 	}
 	return column + " is null"

@@ -75,14 +75,12 @@ func TestTheDiagramInTheDocsIsThatOfTheTable(t *testing.T) {
 // value makes a column set, or not, in SQL.
 func value(column string, set bool) string {
 	switch column {
-	case "active", "elsewhere":
+	case "active":
 		return fmt.Sprint(set)
 	case "attempt", "job_id":
 		return map[bool]string{true: "1", false: "null"}[set]
 	case "worker", "cancel_by":
 		return map[bool]string{true: "'somebody'", false: "null"}[set]
-	case "ends_as":
-		return map[bool]string{true: "'failed'", false: "null"}[set]
 	}
 	return map[bool]string{true: "now()", false: "null"}[set]
 }

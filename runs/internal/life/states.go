@@ -16,7 +16,9 @@ const (
 	Cancelled State = "cancelled"
 )
 
-// rule is what is true of a run in a state: which columns are set and which are not, and where it may go from there.
+// rule is what is true of a run in a state: which columns are set and which are not, and where it may go from there. A
+// column that is newer than the first migration stays out of it: replicas of older versions do not know it, and go on
+// working.
 type rule struct {
 	state State
 	means string
@@ -65,17 +67,17 @@ var table = []rule{
 	},
 	{
 		Succeeded, "its data is committed",
-		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at", "elsewhere", "ends_as"},
+		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at"},
 		nil,
 	},
 	{
 		Failed, "nothing of it is visible",
-		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at", "elsewhere", "ends_as"},
+		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at"},
 		[]move{{Queued, "somebody retries it"}},
 	},
 	{
 		Cancelled, "nothing of it is visible",
-		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at", "elsewhere", "ends_as"},
+		[]string{"ended_at"}, []string{"active", "job_id", "lease_until", "cancel_by", "next_attempt_at"},
 		[]move{{Queued, "somebody retries it"}},
 	},
 }

@@ -21,15 +21,15 @@ alter table runs add constraint runs_lost check (state <> 'lost' or
 
 alter table runs drop constraint if exists runs_succeeded;
 alter table runs add constraint runs_succeeded check (state <> 'succeeded' or
-    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null and not elsewhere and ends_as is null) not valid;
+    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null) not valid;
 
 alter table runs drop constraint if exists runs_failed;
 alter table runs add constraint runs_failed check (state <> 'failed' or
-    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null and not elsewhere and ends_as is null) not valid;
+    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null) not valid;
 
 alter table runs drop constraint if exists runs_cancelled;
 alter table runs add constraint runs_cancelled check (state <> 'cancelled' or
-    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null and not elsewhere and ends_as is null) not valid;
+    ended_at is not null and not active and job_id is null and lease_until is null and cancel_by is null and next_attempt_at is null) not valid;
 
 create or replace function refuse_move() returns trigger language plpgsql as $$
 begin
