@@ -100,14 +100,14 @@ func (a *attempt) wire() {
 		a.nodes = append(a.nodes, r)
 		a.byNode[n] = r
 		// Inputs come before their readers in the list, so one pass is enough.
+		r.outputs = make([][]feed, n.outputs())
 		for _, in := range n.inputs {
-			from := a.byNode[in]
-			r.behindRejects = r.behindRejects || in.kind == KindRejects || from.behindRejects
-		}
-		if n.newFeed != nil {
-			r.input = n.newFeed(a, len(n.inputs))
-			for _, in := range n.inputs {
-				a.byNode[in].outputs = append(a.byNode[in].outputs, r.input)
+			f := in.newFeed(a, len(in.origins))
+			r.inputs = append(r.inputs, f)
+			for _, o := range in.origins {
+				from := a.byNode[o.node]
+				r.behindRejects = r.behindRejects || o.node.kind == KindRejects || from.behindRejects
+				from.outputs[o.port] = append(from.outputs[o.port], f)
 			}
 		}
 		if r.mayReject() {
@@ -165,7 +165,7 @@ func (a *attempt) runStages(ctx context.Context) error {
 		r.halt = haltOn(stageCtx)
 		starts[i] = func() { r.run(stageCtx, cancel) }
 		if r.node.kind == KindRejects {
-			a.rejects.out = newWriter[Reject](r, r.addLane())
+			a.rejects.out = newWriter[Reject](r, 0, r.addLane())
 		}
 	}
 	if a.rejectors.Load() == 0 {

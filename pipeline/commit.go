@@ -32,6 +32,9 @@ func (a *attempt) prepareAndRun(ctx context.Context) error {
 		return err
 	}
 	a.setState(StateRunning)
+	if err := a.open(ctx); err != nil {
+		return err
+	}
 	a.logger.Info("run started", "stages", len(a.nodes))
 	if err := a.runStages(ctx); err != nil {
 		return err

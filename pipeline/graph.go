@@ -26,6 +26,16 @@ type GraphEdge struct {
 	To     string `json:"to"`
 	Record string `json:"record,omitempty"` // the Go type of the records
 	After  bool   `json:"after,omitempty"`
+	Output string `json:"output,omitempty"` // which one of From: "0", "1", … of Split; "yes" or "no" of Partition
+	Input  string `json:"input,omitempty"`  // which one of To: "a" or "b" of Via2
+}
+
+// label is what stands at the arrow.
+func (e GraphEdge) label() string {
+	if e.Output != "" && e.Input != "" {
+		return e.Output + " to " + e.Input
+	}
+	return e.Output + e.Input
 }
 
 // Graph returns the pipeline's shape.
@@ -36,7 +46,13 @@ func (p *Pipeline) Graph() Graph {
 	for _, n := range p.nodes {
 		g.Nodes = append(g.Nodes, GraphNode{Name: n.name, Kind: n.kind, Description: n.describe(), Lanes: n.lanes})
 		for _, in := range n.inputs {
-			g.Edges = append(g.Edges, GraphEdge{From: in.name, To: n.name, Record: in.record.String()})
+			for _, o := range in.origins {
+				e := GraphEdge{From: o.node.name, To: n.name, Record: o.node.record.String(), Input: in.name}
+				if len(o.node.ports) > 0 {
+					e.Output = o.node.ports[o.port]
+				}
+				g.Edges = append(g.Edges, e)
+			}
 		}
 		for _, o := range n.after {
 			g.Edges = append(g.Edges, GraphEdge{From: o.name, To: n.name, After: true})
@@ -79,6 +95,9 @@ func (g Graph) Mermaid() string {
 		if e.After {
 			arrow = "-.->"
 		}
+		if label := e.label(); label != "" {
+			arrow += fmt.Sprintf("|%s|", mermaidText(label))
+		}
 		fmt.Fprintf(&b, "    %s %s %s\n", ids[e.From], arrow, ids[e.To])
 	}
 	return b.String()
@@ -109,6 +128,9 @@ func (g Graph) DOT() string {
 		style := ""
 		if e.After {
 			style = " [style=dashed]"
+		}
+		if label := e.label(); label != "" {
+			style = fmt.Sprintf(" [label=%s]", dotText(label))
 		}
 		fmt.Fprintf(&b, "    %s -> %s%s;\n", ids[e.From], ids[e.To], style)
 	}

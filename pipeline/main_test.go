@@ -96,3 +96,22 @@ func mustRun(t *testing.T, p *pipeline.Pipeline) pipeline.Report {
 }
 
 var errBroken = errors.New("broken")
+
+func sourceOf[T any](f func(out *pipeline.Writer[T]) error) pipeline.Source[T] {
+	return pipeline.SourceFunc[T](func(_ context.Context, out *pipeline.Writer[T]) error { return f(out) })
+}
+
+// sinkOf calls f with each record.
+func sinkOf[T any](f func(T) error) pipeline.Sink[T] {
+	return pipeline.SinkFunc[T](func(_ context.Context, in *pipeline.Reader[T]) error {
+		for r, err := range in.All() {
+			if err != nil {
+				return err
+			}
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

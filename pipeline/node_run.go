@@ -15,9 +15,9 @@ import (
 type nodeRun struct {
 	attempt       *attempt
 	node          *node
-	input         feed   // what it reads, nil for sources and steps
-	outputs       []feed // the inputs of its readers
-	behindRejects bool   // it reads, directly or not, the stream of rejects
+	inputs        []feed   // what it reads: as many as the node has
+	outputs       [][]feed // the inputs of its readers, by port
+	behindRejects bool     // it reads, directly or not, the stream of rejects
 	logger        hclog.Logger
 	halt          *halt
 	done          chan struct{} // closed when it has ended well
@@ -32,26 +32,32 @@ type nodeRun struct {
 }
 
 func newFeed[T any](a *attempt, producers int) feed {
-	q := &queue[T]{batches: make(chan []T, a.p.options.Buffer), free: freeListOf[T](a.free)}
-	q.producers.Store(int64(producers))
-	return q
+	return newQueue(freeListOf[T](a.free), producers, a.p.options.Buffer)
 }
 
-func newReader[T any](r *nodeRun, stats *laneStats) *Reader[T] {
-	return &Reader[T]{queue: r.input.(*queue[T]), halt: r.halt, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
+func newReader[T any](r *nodeRun, input int, stats *laneStats) *Reader[T] {
+	return &Reader[T]{queue: r.inputs[input].(*queue[T]), halt: r.halt, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
 }
 
-func newWriter[T any](r *nodeRun, stats *laneStats) *Writer[T] {
-	w := &Writer[T]{halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), rejects: &rejectPort{run: r, book: r.attempt.rejects}}
+func newWriter[T any](r *nodeRun, port int, stats *laneStats) *Writer[T] {
+	w := &Writer[T]{
+		halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), over: make(chan struct{}),
+		rejects: &rejectPort{run: r, book: r.attempt.rejects},
+	}
 	w.buf = w.free.get()
-	for _, f := range r.outputs {
+	for _, f := range r.outputs[port] {
 		w.queues = append(w.queues, f.(*queue[T]))
 	}
 	return w
 }
 
-func (r *nodeRun) addLane() *laneStats {
+func (r *nodeRun) addLane() *laneStats { return r.addStats(0, 0) }
+
+// addStats adds counters for one input and one port. A lane counts its first ones with
+// its own, which alone also have a beginning and an end.
+func (r *nodeRun) addStats(input, port int) *laneStats {
 	s := newLaneStats()
+	s.input, s.port = input, port
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lanes = append(r.lanes, s)
@@ -85,8 +91,14 @@ func (r *nodeRun) work(ctx context.Context) error {
 	if err := r.node.work(ctx, r); err != nil {
 		return err
 	}
-	if r.input != nil { // a stage may stop reading early; whoever writes to it must not wait for ever
-		return r.input.drain(r.halt)
+	if len(r.inputs) == 0 {
+		return nil
+	}
+	if err := r.halt.stopped(); err != nil { // it swallowed the error of its reader
+		return err
+	}
+	for _, f := range r.inputs { // a stage may stop reading early; whoever writes to it must not wait for ever
+		f.leave()
 	}
 	return nil
 }
@@ -141,8 +153,10 @@ func (r *nodeRun) finish(ctx context.Context, err error) {
 		r.logger.Debug("stage ended", "state", state, "error", err)
 		return
 	}
-	for _, f := range r.outputs {
-		f.producerDone()
+	for _, port := range r.outputs {
+		for _, f := range port {
+			f.producerDone()
+		}
 	}
 	close(r.done)
 	r.attempt.stageSucceeded(r)
@@ -168,14 +182,29 @@ func (r *nodeRun) report() StageReport {
 	if r.err != nil {
 		s.Error = r.err.Error()
 	}
-	for _, l := range r.lanes {
-		in, out := l.waitIn.read(l.epoch), l.waitOut.read(l.epoch)
-		s.RecordsIn += l.in.Load()
-		s.RecordsOut += l.out.Load()
-		s.Bytes += l.bytes.Load()
-		s.WaitingIn += in
-		s.WaitingOut += out
-		s.Working += max(0, l.elapsed()-in-out)
+	if len(r.node.inputs) > 1 {
+		for _, in := range r.node.inputs {
+			s.Inputs = append(s.Inputs, StreamReport{Name: in.name})
+		}
 	}
+	for _, name := range r.node.ports {
+		s.Outputs = append(s.Outputs, StreamReport{Name: name})
+	}
+	for _, l := range r.lanes {
+		in, out := l.in.Load(), l.out.Load()
+		if len(s.Inputs) > 0 {
+			s.Inputs[l.input].Records += in
+		}
+		if len(s.Outputs) > 0 {
+			s.Outputs[l.port].Records += out
+		}
+		s.RecordsIn += in
+		s.RecordsOut += out
+		s.Bytes += l.bytes.Load()
+		s.WaitingIn += l.waitIn.read(l.epoch)
+		s.WaitingOut += l.waitOut.read(l.epoch)
+		s.Working += l.elapsed()
+	}
+	s.Working = max(0, s.Working-s.WaitingIn-s.WaitingOut)
 	return s
 }

@@ -181,9 +181,6 @@ func (p *Pipeline) validate(ctx context.Context) error {
 
 	problems = append(problems, p.graphProblems(nodes)...)
 	problems = append(problems, p.claimProblems(nodes)...)
-	if len(problems) > 0 { // a broken graph is not worth asking a database about
-		return &ValidationError{Pipeline: p.name, Problems: problems}
-	}
 	for _, n := range nodes {
 		v, ok := n.value.(Validator)
 		if !ok {
@@ -211,15 +208,23 @@ func (p *Pipeline) graphProblems(nodes []*node) (problems []error) {
 	if len(nodes) == 0 && len(p.problems) == 0 {
 		add("", "the pipeline has no stages")
 	}
-	read := map[*node]bool{}
+	read := map[origin]bool{}
 	for _, n := range nodes {
 		for _, in := range n.inputs {
-			read[in] = true
+			for _, o := range in.origins {
+				read[o] = true
+			}
 		}
 	}
 	for _, n := range nodes {
-		if n.writes() && !read[n] {
-			add(n.name, "nobody reads its stream: load it with To, or leave the stage out")
+		for port := range n.outputs() {
+			switch {
+			case read[origin{n, port}]:
+			case len(n.ports) > 0:
+				add(n.name, "nobody reads its stream %q: load it with To, or use Filter if only the others are wanted", n.ports[port])
+			default:
+				add(n.name, "nobody reads its stream: load it with To, or leave the stage out")
+			}
 		}
 		if _, serial := n.value.(Serial); serial && n.lanes > 1 {
 			add(n.name, "cannot run in %d lanes: it must see its whole input in one call; leave Parallel out", n.lanes)
@@ -293,7 +298,7 @@ func reaches(n *node, ok func(*node) bool) bool {
 			return false
 		}
 		seen[n] = true
-		for _, next := range [][]*node{n.inputs, n.after} {
+		for _, next := range [][]*node{n.upstream(), n.after} {
 			for _, m := range next {
 				if ok(m) || visit(m) {
 					return true

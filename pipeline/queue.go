@@ -35,12 +35,20 @@ type queue[T any] struct {
 	batches   chan []T
 	producers atomic.Int64
 	free      *freeList[T]
+	left      chan struct{} // closed when the reading stage has returned: nobody reads any more
+}
+
+func newQueue[T any](free *freeList[T], producers, buffer int) *queue[T] {
+	q := &queue[T]{batches: make(chan []T, buffer), free: free, left: make(chan struct{})}
+	q.producers.Store(int64(producers))
+	return q
 }
 
 // feed is a queue whose record type is not known: the graph's view of it.
 type feed interface {
 	producerDone()
-	drain(h *halt) error
+	leave()
+	hasLeft() bool
 }
 
 func (q *queue[T]) producerDone() {
@@ -49,21 +57,16 @@ func (q *queue[T]) producerDone() {
 	}
 }
 
-// drain reads and drops what is left.
-func (q *queue[T]) drain(h *halt) error {
-	for {
-		if err := h.stopped(); err != nil {
-			return err
-		}
-		select {
-		case b, ok := <-q.batches:
-			if !ok {
-				return nil
-			}
-			q.free.put(b)
-		case <-h.done:
-			return h.err()
-		}
+// leave is called when the reading stage has returned, with all its lanes. What is on its
+// way then, and what is still written, is dropped.
+func (q *queue[T]) leave() { close(q.left) }
+
+func (q *queue[T]) hasLeft() bool {
+	select {
+	case <-q.left:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -141,6 +144,8 @@ func (c *waitClock) read(epoch time.Time) time.Duration {
 // laneStats are the counters of one lane of a stage. Records are counted by the
 // batch, so that counting costs nothing.
 type laneStats struct {
+	input, port int // of the stage's streams, which one is counted
+
 	epoch      time.Time // what waitClocks count from
 	in, out    atomic.Int64
 	bytes      atomic.Int64

@@ -72,13 +72,22 @@ func (r *Reader[T]) Recycle(batch []T) { r.queue.free.put(batch) }
 // that know what they wrote.
 func (r *Reader[T]) AddBytes(n int64) { r.stats.bytes.Add(n) }
 
-// Reject sets a record aside that cannot be loaded. It returns an error, which
+// Reject sets a record of this input aside. It returns an error, which
 // the stage must return, when the run's budget ([Options].MaxRejects) does not
-// allow it. The stage's name is filled in.
+// allow it. The stage's name is filled in; so are the record as it is now and, if it has an [Origin], where
+// it comes from. A nil record is one that the stage does not have any more.
 //
 // It can block until the stream of [Rejects] takes it: never call it while
 // holding something that another stage may be waiting for.
-func (r *Reader[T]) Reject(reject Reject) error { return r.rejects.reject(reject) }
+func (r *Reader[T]) Reject(record *T, reject Reject) error {
+	if record != nil {
+		reject.Record = recordJSON(record)
+		if at := OriginField[T](); at != nil {
+			reject.from(*at(record))
+		}
+	}
+	return r.rejects.reject(reject)
+}
 
 // next returns the next batch, nil at the end of the stream.
 func (r *Reader[T]) next() ([]T, error) {
@@ -94,6 +103,9 @@ func (r *Reader[T]) next() ([]T, error) {
 		// Asked first, so that a cancelled run stops at once although there is input.
 		if err := r.halt.stopped(); err != nil {
 			return nil, err
+		}
+		if r.queue.hasLeft() {
+			return nil, errReturned
 		}
 		batch, ok, err := r.receive()
 		if err != nil {
@@ -121,7 +133,12 @@ func (r *Reader[T]) receive() (batch []T, ok bool, err error) {
 	select {
 	case batch, ok = <-r.queue.batches:
 		return batch, ok, nil
+	case <-r.queue.left:
+		return nil, false, errReturned
 	case <-r.halt.done:
 		return nil, false, r.halt.err()
 	}
 }
+
+// idle tells whether the next batch would have to be waited for.
+func (r *Reader[T]) idle() bool { return len(r.rest) == 0 && len(r.queue.batches) == 0 }

@@ -18,10 +18,9 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 		ctx, cancel := context.WithCancelCause(ctx)
 		h := haltOn(ctx)
 		lists := &freeLists{size: DefaultBatchSize, depth: DefaultBuffer, lists: map[reflect.Type]any{}}
-		q := &queue[T]{batches: make(chan []T, DefaultBuffer), free: freeListOf[T](lists)}
-		q.producers.Store(1)
+		q := newQueue(freeListOf[T](lists), 1, DefaultBuffer)
 		stats := newLaneStats()
-		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get()}
+		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get(), over: make(chan struct{})}
 		if s := scopeFrom(ctx); s != nil && s.node != nil {
 			out.rejects = &rejectPort{run: s.node, book: s.attempt.rejects}
 		}
@@ -38,7 +37,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 				if err := source.Extract(ctx, out); err != nil {
 					return err
 				}
-				return out.Flush()
+				return out.end()
 			})
 			if err == nil {
 				q.producerDone()

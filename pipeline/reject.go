@@ -2,13 +2,21 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
+
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // Reject is a record that could not be read, converted or accepted, with all
 // that is known of where it came from.
+//
+// Its texts are clean wherever it arrives, whoever made it: valid UTF-8 without NUL, for
+// which U+FFFD stands, and cut where they are long, which an ellipsis tells: Stage and Column after
+// 200 bytes, Value after 1,000, Source and Reason after 4,000. Raw is as it was. Record is always valid JSON,
+// with texts cut where the whole would exceed 8 KiB, and is left out of errors and logs.
 type Reject struct {
 	Stage  string `json:"stage" db:"stage" csv:"stage"`    // the stage that set it aside
 	Source string `json:"source" db:"source" csv:"source"` // a file's name, a table
@@ -16,14 +24,35 @@ type Reject struct {
 	Offset int64  `json:"offset" db:"offset" csv:"offset"` // in bytes, from the (unpacked) file's start
 	Raw    []byte `json:"raw,omitempty" db:"raw" csv:"-"`  // the original bytes, line ending included; nil unknown
 	Column string `json:"column" db:"column" csv:"column"`
-	Value  string `json:"value" db:"value" csv:"value"` // what stood in the column, perhaps cut; always valid UTF-8 without NUL
+	Value  string `json:"value" db:"value" csv:"value"` // what stood in the column
 	Reason string `json:"reason" db:"reason" csv:"reason"`
+
+	// Record is what the stage that set it aside had before it, nil where a source could not read one: text
+	// in CSV, jsonb in Postgres.
+	Record json.RawMessage `json:"record,omitempty" db:"record" csv:"record"`
+}
+
+// from fills in the place in a file. A stage that knows a line itself knows better.
+func (r *Reject) from(o Origin) {
+	if o.Source != "" && r.Line == 0 {
+		r.Source, r.Line, r.Offset = o.Source, o.Line, o.Offset
+	}
+}
+
+// clean makes of the texts what any sink can hold. It is called once, on the way in.
+func (r *Reject) clean() {
+	r.Stage = cleantext.Short(r.Stage, 200)
+	r.Source = cleantext.Short(r.Source, 4000)
+	r.Column = cleantext.Short(r.Column, 200)
+	r.Value = cleantext.Short(r.Value, 1000)
+	r.Reason = cleantext.Short(r.Reason, 4000)
 }
 
 // String says the place first and the reason last:
 //
 //	sales.csv: line 7: column "quantity": "abc" is not an integer
 func (r Reject) String() string {
+	r.clean()
 	var b strings.Builder
 	if r.Source != "" {
 		fmt.Fprintf(&b, "%s: ", r.Source)
@@ -32,7 +61,11 @@ func (r Reject) String() string {
 		fmt.Fprintf(&b, "line %d: ", r.Line)
 	}
 	if r.Column != "" {
-		fmt.Fprintf(&b, "column %q: ", r.Column)
+		fmt.Fprintf(&b, "column %q", r.Column)
+		if r.Value != "" || !strings.HasPrefix(r.Reason, "is ") { // column "a" is empty
+			b.WriteString(":")
+		}
+		b.WriteString(" ")
 	}
 	if r.Value != "" {
 		fmt.Fprintf(&b, "%q ", r.Value)
@@ -97,8 +130,14 @@ type rejectPort struct {
 }
 
 func (p *rejectPort) reject(r Reject) error {
+	r.clean()
 	if p == nil { // a source that is read outside any run
 		return Permanent(&RejectError{First: r, Last: r, Count: 1, MostReason: r.Reason, MostCount: 1})
+	}
+	select {
+	case <-p.run.done: // by a goroutine that the stage left behind
+		return errReturned
+	default:
 	}
 	if r.Stage == "" {
 		r.Stage = p.run.node.name
@@ -159,5 +198,5 @@ func (b *rejectBook) serve(ctx context.Context) error {
 	}
 	b.stream.Lock()
 	defer b.stream.Unlock()
-	return b.out.Flush()
+	return b.out.end()
 }

@@ -83,7 +83,7 @@ func TestARejectThatIsIgnoredStillEndsTheRun(t *testing.T) {
 			if err != nil {
 				return nil
 			}
-			_ = in.Reject(pipeline.Reject{Line: int64(r), Reason: "bad"})
+			_ = in.Reject(&r, pipeline.Reject{Line: int64(r), Reason: "bad"})
 		}
 		return nil
 	}))
@@ -134,7 +134,7 @@ func TestAStageBehindTheRejectsCannotReject(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := in.Reject(r); err != nil {
+			if err := in.Reject(&r, r); err != nil {
 				return err
 			}
 		}

@@ -54,6 +54,16 @@ type StageReport struct {
 	WaitingIn   time.Duration
 	WaitingOut  time.Duration
 	Error       string
+	// Inputs are the two streams of a Via2, Outputs those of a Split or Partition; nil for
+	// all other stages. RecordsIn and RecordsOut are their sums.
+	Inputs  []StreamReport
+	Outputs []StreamReport
+}
+
+// StreamReport says how many records went through one of the streams of a stage.
+type StreamReport struct {
+	Name    string `json:"name"` // "a" or "b"; a number from 0; "yes" or "no"
+	Records int64  `json:"records"`
 }
 
 type stageReportJSON struct {
@@ -72,6 +82,9 @@ type stageReportJSON struct {
 	WaitInMS    float64   `json:"waiting_in_ms"`
 	WaitOutMS   float64   `json:"waiting_out_ms"`
 	Error       string    `json:"error"`
+
+	Inputs  []StreamReport `json:"inputs,omitempty"`
+	Outputs []StreamReport `json:"outputs,omitempty"`
 }
 
 // MarshalJSON writes times in milliseconds.
@@ -81,7 +94,7 @@ func (s StageReport) MarshalJSON() ([]byte, error) {
 		RecordsIn: s.RecordsIn, RecordsOut: s.RecordsOut, Bytes: s.Bytes, Rejects: s.Rejects,
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt,
 		WorkingMS: milliseconds(s.Working), WaitInMS: milliseconds(s.WaitingIn), WaitOutMS: milliseconds(s.WaitingOut),
-		Error: s.Error,
+		Error: s.Error, Inputs: s.Inputs, Outputs: s.Outputs,
 	})
 }
 
@@ -96,7 +109,7 @@ func (s *StageReport) UnmarshalJSON(data []byte) error {
 		RecordsIn: j.RecordsIn, RecordsOut: j.RecordsOut, Bytes: j.Bytes, Rejects: j.Rejects,
 		StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Working: duration(j.WorkingMS), WaitingIn: duration(j.WaitInMS), WaitingOut: duration(j.WaitOutMS),
-		Error: j.Error,
+		Error: j.Error, Inputs: j.Inputs, Outputs: j.Outputs,
 	}
 	return nil
 }

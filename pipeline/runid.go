@@ -20,11 +20,12 @@ type Run struct {
 
 // scope is what a context of a running pipeline carries.
 type scope struct {
-	run     Run
-	state   State
-	attempt *attempt // nil while a pipeline is only validated
-	node    *nodeRun // nil outside a stage
-	logger  hclog.Logger
+	run      Run
+	state    State
+	pipeline *Pipeline // while it is only validated
+	attempt  *attempt  // nil while a pipeline is only validated
+	node     *nodeRun  // nil outside a stage
+	logger   hclog.Logger
 }
 
 type scopeKey struct{}
@@ -87,7 +88,7 @@ func (p *Pipeline) withRun(ctx context.Context) context.Context {
 		return ctx
 	}
 	run := Run{Pipeline: p.name, ID: p.options.RunID, Attempt: p.options.Attempt, Params: p.options.Params}
-	return context.WithValue(ctx, scopeKey{}, &scope{run: run, state: p.options.State, logger: p.options.Logger})
+	return context.WithValue(ctx, scopeKey{}, &scope{run: run, state: p.options.State, pipeline: p, logger: p.options.Logger})
 }
 
 // newRunID returns a UUID of version 7 (RFC 9562): unique, and sorted by time, so

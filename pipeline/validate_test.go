@@ -233,3 +233,18 @@ func TestPicturesEscapeWhatStagesSay(t *testing.T) {
 		t.Errorf("JSON %s, error %v", data, err)
 	}
 }
+
+func TestProblemsOfTheGraphDoNotHideThoseOfTheStages(t *testing.T) {
+	p := pipeline.New("p", pipeline.Options{})
+	unread := pipeline.From(p, "unread", numbers(1))
+	pipeline.Merge(unread, unread)
+	pipeline.To(pipeline.From[int](p, "nil", nil), "load", validated{&collector[int]{}, func(context.Context) error {
+		return errors.New("sales.csv: no such file")
+	}})
+	err := p.Validate(t.Context())
+	for _, want := range []string{"unread: nobody reads", "merged with itself", "nil: the source is nil", "load: sales.csv: no such file"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v\nlacks %q", err, want)
+		}
+	}
+}

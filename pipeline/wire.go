@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,24 +26,67 @@ const (
 type node struct {
 	name    string
 	kind    Kind
-	value   any     // the stage, to ask for its optional abilities
-	inputs  []*node // whose records it reads
-	after   []*node // for whose end it waits
+	value   any      // the stage, to ask for its optional abilities
+	inputs  []input  // what it reads: one stream, two for Via2, none for sources and steps
+	ports   []string // the names of its outputs, if they have names; see origin
+	after   []*node  // for whose end it waits
 	lanes   int
 	timeout time.Duration
 	record  reflect.Type // of what it writes; nil for sinks and steps
 
-	newFeed func(a *attempt, producers int) feed        // nil when it reads nothing
-	work    func(ctx context.Context, r *nodeRun) error // runs the stage's lanes to their end
+	work func(ctx context.Context, r *nodeRun) error // runs the stage's lanes to their end
+}
+
+// input is one of the streams that a stage reads.
+type input struct {
+	name    string // where there are two of them
+	origins []origin
+	newFeed func(a *attempt, producers int) feed
+}
+
+// origin is where records come from: one of the outputs of a stage.
+type origin struct {
+	node *node
+	port int // 0, except at Split and Partition
+}
+
+// name is that of the stage, and of its output if that has one.
+func (o origin) name() string {
+	if len(o.node.ports) == 0 {
+		return o.node.name
+	}
+	return o.node.name + ": " + o.node.ports[o.port]
 }
 
 func (n *node) writes() bool { return n.record != nil }
+
+// outputs is how many streams leave the stage.
+func (n *node) outputs() int {
+	if !n.writes() {
+		return 0
+	}
+	return max(1, len(n.ports))
+}
+
+// upstream are the stages whose records n reads.
+func (n *node) upstream() (nodes []*node) {
+	for _, in := range n.inputs {
+		for _, o := range in.origins {
+			nodes = append(nodes, o.node)
+		}
+	}
+	return nodes
+}
+
+func inputOf[T any](name string, s Stream[T]) input {
+	return input{name: name, origins: s.origins, newFeed: newFeed[T]}
+}
 
 // Stream is the output of a stage, before anybody reads it. Using it twice is a
 // tee: each reader gets every record.
 type Stream[T any] struct {
 	p       *Pipeline
-	origins []*node
+	origins []origin
 }
 
 // Stage stands for a stage that was added to a pipeline, for use with [After].
@@ -59,7 +103,17 @@ func (s *Stage) dependencies() []*node {
 	return []*node{s.node}
 }
 
-func (s Stream[T]) dependencies() []*node { return s.origins }
+func (s Stream[T]) dependencies() (nodes []*node) {
+	for _, o := range s.origins {
+		nodes = append(nodes, o.node)
+	}
+	return nodes
+}
+
+// streamOf is the only output of a stage.
+func streamOf[T any](p *Pipeline, n *node) Stream[T] {
+	return Stream[T]{p: p, origins: []origin{{node: n}}}
+}
 
 // StageOption is a setting of one stage in one pipeline.
 type StageOption func(*node)
@@ -111,67 +165,64 @@ func From[T any](p *Pipeline, name string, source Source[T], options ...StageOpt
 			}
 		}
 		return r.lanesOf(len(parts), func(i int, stats *laneStats) error {
-			out := newWriter[T](r, stats)
+			out := newWriter[T](r, 0, stats)
 			if err := parts[i].Extract(ctx, out); err != nil {
 				return err
 			}
-			return out.Flush()
+			return out.end()
 		})
 	}
 	p.add(n, options)
 	if _, ok := any(source).(Splitter[T]); !ok && n.lanes > 1 {
 		p.problem(name, "cannot be read in %d lanes: %T cannot be split; leave Parallel out", n.lanes, source)
 	}
-	return Stream[T]{p: p, origins: []*node{n}}
+	return streamOf[T](p, n)
 }
 
 // Via adds a transform that reads in, and returns its stream.
 func Via[In, Out any](in Stream[In], name string, transform Transform[In, Out], options ...StageOption) Stream[Out] {
-	n := &node{name: name, kind: KindTransform, value: transform, inputs: in.origins, record: reflect.TypeFor[Out]()}
-	n.newFeed = newFeed[In]
+	n := &node{name: name, kind: KindTransform, value: transform, inputs: []input{inputOf("", in)}, record: reflect.TypeFor[Out]()}
 	n.work = func(ctx context.Context, r *nodeRun) error {
 		if lanes, ok := transform.(LaneTransform[In, Out]); ok && r.node.lanes > 1 {
 			return r.lanesOf(1, func(_ int, stats *laneStats) error {
-				ins := []*Reader[In]{newReader[In](r, stats)}
+				ins := []*Reader[In]{newReader[In](r, 0, stats)}
 				for len(ins) < r.node.lanes {
 					lane := r.addLane()
 					lane.start()
 					defer lane.finish()
-					ins = append(ins, newReader[In](r, lane))
+					ins = append(ins, newReader[In](r, 0, lane))
 				}
-				out := newWriter[Out](r, stats)
+				out := newWriter[Out](r, 0, stats)
 				if err := lanes.TransformLanes(ctx, ins, out); err != nil {
 					return err
 				}
-				return out.Flush()
+				return out.end()
 			})
 		}
 		return r.lanesOf(r.node.lanes, func(_ int, stats *laneStats) error {
-			out := newWriter[Out](r, stats)
-			if err := transform.Transform(ctx, newReader[In](r, stats), out); err != nil {
+			out := newWriter[Out](r, 0, stats)
+			if err := transform.Transform(ctx, newReader[In](r, 0, stats), out); err != nil {
 				return err
 			}
-			return out.Flush()
+			return out.end()
 		})
 	}
 	in.p.add(n, options)
-	return Stream[Out]{p: in.p, origins: []*node{n}}
+	return streamOf[Out](in.p, n)
 }
 
 // Merge returns one stream of the records of several, as they come: the order
 // between the streams is not kept. It is no stage and costs nothing.
 func Merge[T any](first Stream[T], others ...Stream[T]) Stream[T] {
-	merged := Stream[T]{p: first.p, origins: append([]*node(nil), first.origins...)}
+	merged := Stream[T]{p: first.p, origins: slices.Clone(first.origins)}
 	for _, s := range others {
 		if s.p != first.p {
 			first.p.problem("", "Merge: %s is a stream of another pipeline", s.describe())
 			continue
 		}
 		for _, o := range s.origins {
-			for _, have := range merged.origins {
-				if o == have {
-					first.p.problem("", "Merge: the stream of %q is merged with itself, so that each of its records would count twice", o.name)
-				}
+			if slices.Contains(merged.origins, o) {
+				first.p.problem("", "Merge: the stream of %q is merged with itself, so that each of its records would count twice", o.name())
 			}
 			merged.origins = append(merged.origins, o)
 		}
@@ -181,11 +232,10 @@ func Merge[T any](first Stream[T], others ...Stream[T]) Stream[T] {
 
 // To adds a sink that reads in.
 func To[T any](in Stream[T], name string, sink Sink[T], options ...StageOption) *Stage {
-	n := &node{name: name, kind: KindSink, value: sink, inputs: in.origins}
-	n.newFeed = newFeed[T]
+	n := &node{name: name, kind: KindSink, value: sink, inputs: []input{inputOf("", in)}}
 	n.work = func(ctx context.Context, r *nodeRun) error {
 		return r.lanesOf(r.node.lanes, func(_ int, stats *laneStats) error {
-			return sink.Load(ctx, newReader[T](r, stats))
+			return sink.Load(ctx, newReader[T](r, 0, stats))
 		})
 	}
 	in.p.add(n, options)
@@ -216,7 +266,7 @@ func Rejects(p *Pipeline) Stream[Reject] {
 		p.rejects.work = func(ctx context.Context, r *nodeRun) error { return r.attempt.rejects.serve(ctx) }
 		p.register(p.rejects)
 	}
-	return Stream[Reject]{p: p, origins: []*node{p.rejects}}
+	return streamOf[Reject](p, p.rejects)
 }
 
 type describer string
@@ -226,7 +276,7 @@ func (d describer) Describe() string { return string(d) }
 func (s Stream[T]) describe() string {
 	names := make([]string, len(s.origins))
 	for i, o := range s.origins {
-		names[i] = o.name
+		names[i] = o.name()
 	}
 	return joinNames(names)
 }

@@ -1,5 +1,10 @@
 package pipeline
 
+import (
+	"errors"
+	"sync"
+)
+
 // Writer is a stage's output. It belongs to the one call that it was given to,
 // and to one goroutine at a time.
 type Writer[T any] struct {
@@ -9,7 +14,13 @@ type Writer[T any] struct {
 	stats   *laneStats
 	rejects *rejectPort
 	free    *freeList[T]
+
+	sending sync.Mutex    // held while a batch is on its way to the readers; Write fills buf without it
+	over    chan struct{} // closed when the call has returned
 }
+
+// errReturned is for a goroutine that a stage left behind.
+var errReturned = errors.New("the stage has returned: a goroutine that uses its reader or writer must end before it does")
 
 // Write passes one record on. It blocks while the stages behind are busy, and
 // returns an error, which the stage should return, when the run is over.
@@ -30,8 +41,12 @@ func (w *Writer[T]) Write(record T) (err error) {
 // parts therefore cuts the first one off from the second: b[:k:k], then b[k:]. Order
 // against Write is kept.
 func (w *Writer[T]) WriteBatch(batch []T) error {
-	if err := w.Flush(); err != nil {
-		return err
+	w.sending.Lock()
+	defer w.sending.Unlock()
+	if len(w.buf) > 0 {
+		if err := w.flush(); err != nil {
+			return err
+		}
 	}
 	return w.send(batch)
 }
@@ -46,12 +61,44 @@ func (w *Writer[T]) NewBatch() []T { return w.free.get() }
 // about to wait for their own input call it, so that records do not lie still;
 // nobody else needs to.
 func (w *Writer[T]) Flush() error {
+	w.sending.Lock()
+	defer w.sending.Unlock()
+	return w.flush()
+}
+
+func (w *Writer[T]) flush() error {
+	if w.returned() {
+		w.buf = w.buf[:0] // so that each Write looks
+		return errReturned
+	}
 	if len(w.buf) == 0 {
-		return w.halt.stopped()
+		return w.send(nil)
 	}
 	batch := w.buf
 	w.buf = w.free.get()
 	return w.send(batch)
+}
+
+// end passes on what is left when the stage's call has returned well. From then on the
+// writer refuses, because the queues behind it may be closed at any time.
+func (w *Writer[T]) end() error {
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	close(w.over)
+	w.sending.Lock() // whoever is sending still must be gone
+	defer w.sending.Unlock()
+	w.buf = make([]T, 0, 1)
+	return nil
+}
+
+func (w *Writer[T]) returned() bool {
+	select {
+	case <-w.over:
+		return true
+	default:
+		return false
+	}
 }
 
 // AddBytes adds n to the bytes that the report shows for this stage. For sources
@@ -62,24 +109,29 @@ func (w *Writer[T]) AddBytes(n int64) { w.stats.bytes.Add(n) }
 // [Reader.Reject].
 func (w *Writer[T]) Reject(reject Reject) error { return w.rejects.reject(reject) }
 
-// send gives the batch to every reader; all but the last get a copy.
+// send gives the batch to every reader that is still there; all but the last get a copy.
 func (w *Writer[T]) send(batch []T) error {
 	// Asked first, so that a cancelled run stops at once although there is room.
 	if err := w.halt.stopped(); err != nil {
 		return err
+	}
+	if w.returned() {
+		return errReturned
 	}
 	if len(batch) == 0 {
 		return nil
 	}
 	n := int64(len(batch))
 	last := len(w.queues) - 1
-	for _, q := range w.queues[:max(last, 0)] {
-		if err := w.sendTo(q, append(w.free.get(), batch...)); err != nil {
-			return err
+	for i, q := range w.queues {
+		b := batch
+		if i < last {
+			if q.hasLeft() {
+				continue
+			}
+			b = append(w.free.get(), batch...)
 		}
-	}
-	if last >= 0 {
-		if err := w.sendTo(w.queues[last], batch); err != nil {
+		if err := w.sendTo(q, b); err != nil {
 			return err
 		}
 	}
@@ -88,6 +140,10 @@ func (w *Writer[T]) send(batch []T) error {
 }
 
 func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
+	if q.hasLeft() {
+		w.free.put(batch)
+		return nil
+	}
 	select {
 	case q.batches <- batch:
 		return nil
@@ -98,7 +154,20 @@ func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
 	select {
 	case q.batches <- batch:
 		return nil
+	case <-q.left:
+		w.free.put(batch)
+		return nil
+	case <-w.over:
+		return errReturned
 	case <-w.halt.done:
 		return w.halt.err()
 	}
+}
+
+// put is Write without a copy on the way.
+func (w *Writer[T]) put(record *T) (err error) {
+	if w.buf = append(w.buf, *record); len(w.buf) == cap(w.buf) {
+		err = w.Flush()
+	}
+	return err
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/runs/internal/tables"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // What comes from clients. Both targets need no database.
@@ -168,7 +168,7 @@ func checkValues(t *testing.T, d *definition, given map[string]string) {
 		t.Errorf("%q became %q", given, values)
 	}
 	for name, value := range values {
-		if !tables.Keeps(value) {
+		if !cleantext.Is(value) {
 			t.Errorf("param %q is %q, which no database keeps", name, value)
 		}
 	}

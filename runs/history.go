@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs/internal/tables"
 )
@@ -117,7 +118,7 @@ func (r *reader) Logs(ctx context.Context, id string, f LogFilter) (Page[LogLine
 		return none, invalid("after", "after is %d: it cannot be negative", f.After)
 	case f.Attempt < 0:
 		return none, invalid("attempt", "attempt is %d: it cannot be negative", f.Attempt)
-	case !tables.Keeps(f.Stage):
+	case !cleantext.Is(f.Stage):
 		return none, invalid("stage", "the stage is not UTF-8 text")
 	}
 	clause, args := "", []any{id, f.After, limit + 1}

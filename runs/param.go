@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/millrace/millrace/runs/internal/tables"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // Type is the type of a param.
@@ -81,7 +81,7 @@ func (p Param) canonical(value string) (string, error) {
 	if len(value) > most {
 		return "", fmt.Errorf("is %d bytes long; at most %d are allowed", len(value), most)
 	}
-	if !tables.Keeps(value) {
+	if !cleantext.Is(value) {
 		return "", fmt.Errorf("is not UTF-8 text without NUL")
 	}
 	if value == "" && p.Type != Enum && !p.Required {
@@ -125,12 +125,7 @@ func (p Param) canonical(value string) (string, error) {
 func shown(s string) string { return strconv.Quote(cut(s)) }
 
 // cut bounds what came from outside.
-func cut(s string) string {
-	if len(s) > 60 {
-		s = strings.ToValidUTF8(s[:60], "") + "…"
-	}
-	return s
-}
+func cut(s string) string { return cleantext.Short(s, 60) }
 
 // values checks what a trigger gives and adds the defaults.
 func (d *Definition) values(given map[string]string) (Values, error) {

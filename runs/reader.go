@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs/internal/queue"
 	"github.com/millrace/millrace/runs/internal/tables"
@@ -232,7 +233,7 @@ func (r *reader) List(ctx context.Context, f Filter, limit int, token string) (P
 		}
 		where("r.state = any($%d)", states)
 	}
-	if !tables.Keeps(f.Pipeline) {
+	if !cleantext.Is(f.Pipeline) {
 		return none, invalid("pipeline", "the name is not UTF-8 text")
 	}
 	if token != "" {

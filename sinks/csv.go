@@ -3,6 +3,7 @@ package sinks
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
@@ -11,7 +12,8 @@ import (
 // CSV writes records of type T, a struct, into a CSV file.
 //
 // The struct's csv tags name the columns, as for gocarina/gocsv; their order is that
-// of the fields. The file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
+// of the fields. What is written is what sources.CSV reads back with the same struct and options; a
+// type that cannot be written is found by the validation, a value that would change is a reject. The file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
 // has its header also when there are no records.
 //
 // The file is a unit of the run: it is written beside the target under a name that carries
@@ -36,13 +38,16 @@ type CSV[T any] struct {
 	// Defaults to the line feed alone.
 	CRLF bool
 
-	// Null is how a nil pointer is written. Defaults to the empty text. A text that
+	// Null is how a nil pointer, and NULL in a type of database/sql, is written. Defaults to the empty text. A text that
 	// reads the same is written in quotes.
 	Null string
 
-	// Layout is how a time.Time is written, as for [time.Time.Format]. Defaults to
-	// RFC 3339.
+	// Layout is how a time.Time is written, as for [time.Time.Format]. A time that it does not
+	// hold whole, as a date does not a time of day, is a reject. Defaults to RFC 3339.
 	Layout string
+
+	// Location is whose clocks a Layout without an offset shows. Defaults to UTC.
+	Location *time.Location
 
 	// NoHeader leaves the header out.
 	NoHeader bool
@@ -67,7 +72,7 @@ func (c CSV[T]) Validate(context.Context) error {
 }
 
 func (c CSV[T]) encoder() (*csvcodec.Encoder[T], error) {
-	e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{Comma: c.Comma, CRLF: c.CRLF, Null: c.Null, Layout: c.Layout})
+	e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{Comma: c.Comma, CRLF: c.CRLF, Null: c.Null, Layout: c.Layout, Location: c.Location})
 	if err != nil {
 		return nil, pipeline.Permanent(fmt.Errorf("sinks.CSV: %w", err))
 	}
@@ -106,7 +111,7 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 		}
 		for i := range batch {
 			if buf, err = encode.Append(buf, &batch[i]); err != nil {
-				if err := in.Reject(pipeline.Reject{Reason: err.Error()}); err != nil {
+				if err := in.Reject(&batch[i], pipeline.Reject{Reason: err.Error()}); err != nil {
 					return err
 				}
 			}

@@ -22,12 +22,15 @@ const (
 	Append Mode = iota
 
 	// Replace takes the place of the rows that are there. Readers see the old rows
-	// until the run commits. Other writers wait, and so does a second run that
-	// replaces the same table: one of them comes after the other.
+	// until the run commits; other writers wait from its first record on. It is an
+	// error where that would touch more than the table's own rows: where a foreign
+	// key of another table cascades or sets null, where tables inherit, where a
+	// rule keeps rows; and if a trigger has kept some.
 	Replace
 
-	// Truncate does as Replace and is faster for large tables, but while the run
-	// goes on nobody can read the table, not even a source of the same run.
+	// Truncate does as Replace and is faster for large tables, but from the first
+	// record on nobody can read the table, not even a source of the same run. All
+	// tables of a run are truncated together, so that they may reference each other.
 	Truncate
 
 	// Upsert updates rows whose keys are there and inserts the others. Of several
@@ -62,12 +65,13 @@ const DefaultLockTimeout = 5 * time.Second
 // and one transaction, which is committed when every stage of the run has
 // succeeded. One that must be rolled back leaves nothing.
 //
-// An empty input is no exception: Replace and Truncate then empty the table.
+// An empty input is no exception: Replace and Truncate then empty the table. Tables of
+// one run are emptied at the first record of any of them, those first that reference others.
 //
-// A record that the codec or the server refuses fails the run. Where the run bears rejects
+// A record that the codec or the server refuses fails the run. Where the run allows rejects
 // ([pipeline.Options].MaxRejects), rows are loaded in portions of about 1 MiB, each
-// under a savepoint; a portion that is refused is taken apart until the rows
-// that are to blame stand alone, which become rejects. A constraint that is deferred
+// under a savepoint; of a portion that is refused, rows are loaded one by one where
+// refusals are dense, and those that are to blame become rejects. A constraint that is deferred
 // is checked only at the end of the run, and then fails it.
 type Postgres[T any] struct {
 	// Pool is of the database. One run should use one pool for one database: two
@@ -83,7 +87,8 @@ type Postgres[T any] struct {
 	Mode Mode
 
 	// Keys are the columns by which Upsert tells rows apart. The table needs a
-	// unique index over exactly these; null is not allowed in them.
+	// unique index over exactly these, which is neither partial nor deferrable; null
+	// is not allowed in them. The other modes take Keys only with Create.
 	Keys []string
 
 	// Create makes the table, within the transaction, if there is none: a column
@@ -96,9 +101,11 @@ type Postgres[T any] struct {
 	// database/sql that hold null.
 	Create bool
 
-	// LockTimeout bounds the wait for locks before the first row. Append and Upsert
-	// wait for those who change the table's definition, Replace also for other
-	// writers, Truncate also for readers. Defaults to [DefaultLockTimeout].
+	// LockTimeout bounds the wait for the table's lock before the first row, which
+	// those hold who use it without Millrace (other runs are waited for before, see
+	// [Postgres.Open]). Append and Upsert wait for those who change the table's
+	// definition, Replace also for other writers, Truncate also for readers.
+	// Defaults to [DefaultLockTimeout].
 	LockTimeout time.Duration
 }
 
@@ -124,6 +131,7 @@ func poolClaim(pool *pgxpool.Pool) []pipeline.Claim {
 
 // pgTarget is what of a Postgres sink does not depend on the record type.
 type pgTarget struct {
+	pool        *pgxpool.Pool
 	label       string
 	id          pgx.Identifier
 	mode        Mode
@@ -134,7 +142,7 @@ type pgTarget struct {
 
 // target checks what can be checked without a database.
 func (s Postgres[T]) target() (pgTarget, error) {
-	t := pgTarget{label: s.Table, mode: s.Mode, keys: s.Keys, create: s.Create, lockTimeout: s.LockTimeout}
+	t := pgTarget{pool: s.Pool, label: s.Table, mode: s.Mode, keys: s.Keys, create: s.Create, lockTimeout: s.LockTimeout}
 	var problems []error
 	if s.Pool == nil {
 		problems = append(problems, errors.New("sinks.Postgres: Pool is nil"))
@@ -148,6 +156,9 @@ func (s Postgres[T]) target() (pgTarget, error) {
 	}
 	if s.Mode == Upsert && len(s.Keys) == 0 {
 		problems = append(problems, fmt.Errorf("table %q: Upsert needs Keys, the columns by which it tells rows apart", s.Table))
+	}
+	if s.Mode != Upsert && len(s.Keys) > 0 && !s.Create {
+		problems = append(problems, fmt.Errorf("table %q: Keys are for Upsert and for Create, and %s without Create would ignore them: set Mode to sinks.Upsert, or leave Keys out", s.Table, s.Mode))
 	}
 	for i, k := range s.Keys {
 		if slices.Contains(s.Keys[:i], k) {

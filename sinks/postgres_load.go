@@ -2,13 +2,15 @@ package sinks
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
@@ -28,8 +30,10 @@ type pgLoad[T any] struct {
 	copyTo  pgunit.CopyTarget
 	staging *staging // of Upsert
 
-	portion *portion[T]  // where the run bears rejects
-	copying *pgunit.Copy // where it does not
+	portion   *portion[T]  // where the run allows rejects
+	insertRow string       // what loads one row of a portion
+	types     []uint32     // of its parameters
+	copying   *pgunit.Copy // where it does not
 
 	chunk   []byte
 	rows    int64 // in chunk
@@ -53,17 +57,18 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	if err != nil {
 		return nil, err
 	}
-	err = turn.WithLockTimeout(ctx, target.lockTimeout, func() error { return l.ready(ctx, turn) })
+	err = l.ready(ctx, turn)
 	turn.Release()
 	if err != nil {
-		return nil, l.lockProblem(err)
+		return nil, err
 	}
-	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns}
+	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns, Format: l.encoder.Format()}
 	if l.staging != nil {
 		l.copyTo.Table, l.copyTo.Columns = l.staging.table, append(slices.Clone(l.columns), l.staging.ordinal)
 	}
 	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
 		l.portion = &portion[T]{budget: budget}
+		l.planRows()
 		return l, nil
 	}
 	l.copying = unit.StartCopy(ctx, l.copyTo)
@@ -71,11 +76,12 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	return l, nil
 }
 
-// ready makes the table if need be, plans the encoding, and does what the mode does
-// before the first row.
+// ready plans the encoding, and does what the mode does before the first row. The table may be missing where this sink
+// is inside of a stage of somebody else, which nobody opened.
 func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
-	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		table, err := pgcatalog.Describe(ctx, conn, l.label, l.id)
+	var table *pgcatalog.Table
+	err := turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		table, err = pgcatalog.Describe(ctx, conn, l.label, l.id)
 		var missing *pgcatalog.NoTableError
 		if errors.As(err, &missing) && l.create {
 			if err := l.createTable(ctx, conn, reflect.TypeFor[T]()); err != nil {
@@ -89,31 +95,43 @@ func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 		if l.columns, err = encoderColumns[T](l.pgTarget, table, conn); err != nil {
 			return err
 		}
-		if err := l.check(table, l.columns); err != nil {
+		if err := l.check(ctx, conn, table, l.columns); err != nil {
 			return pipeline.Permanent(err)
 		}
 		if l.encoder, err = pgcodec.NewEncoder[T](table.Columns, conn.TypeMap()); err != nil {
 			return pipeline.Permanent(fmt.Errorf("table %q: %w", l.label, err))
 		}
 		l.table = table.Name
-		if err := l.unit.Use(table.OID, l.label, l.mode == Replace || l.mode == Truncate); err != nil {
-			return err
-		}
-		switch l.mode {
-		case Replace:
-			// Against itself and other writers, not against readers: two runs that
-			// replace the same table must not both insert.
-			if _, err = conn.Exec(ctx, "lock table "+l.table.Sanitize()+" in share row exclusive mode"); err == nil {
-				_, err = conn.Exec(ctx, "delete from "+l.table.Sanitize())
-			}
-		case Truncate:
-			_, err = conn.Exec(ctx, "truncate table "+l.table.Sanitize())
-		case Upsert:
-			l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
-		case Append:
-		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	target := l.target(reflect.TypeFor[T]())
+	target.Table = l.table
+	if err := turn.Ready(ctx, target, table.OID); err != nil || l.mode != Upsert {
+		return err
+	}
+	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
 		return err
 	})
+}
+
+// planRows makes the statement that loads one row as the COPY does.
+func (l *pgLoad[T]) planRows() {
+	values := make([]string, 0, len(l.copyTo.Columns))
+	for _, c := range l.encoder.Columns() {
+		l.types = append(l.types, c.OID)
+	}
+	if l.staging != nil {
+		l.types = append(l.types, pgtype.Int8OID)
+	}
+	for i := range l.types {
+		values = append(values, "$"+strconv.Itoa(i+1))
+	}
+	l.insertRow = fmt.Sprintf("insert into %s (%s) overriding system value values (%s)",
+		l.copyTo.Table.Sanitize(), pgcatalog.ColumnList(l.copyTo.Columns), strings.Join(values, ", "))
 }
 
 // add encodes a batch.
@@ -131,7 +149,7 @@ func (l *pgLoad[T]) add(ctx context.Context, batch []T) error {
 			// It ends the run, and so it can say which record it was.
 			reject := l.refusedRecord(err, &batch[i])
 			reject.Source += fmt.Sprintf(": record %d", l.given+int64(i)+1)
-			if err = l.in.Reject(reject); err != nil {
+			if err = l.in.Reject(&batch[i], reject); err != nil {
 				return err
 			}
 			continue
@@ -172,34 +190,13 @@ func (l *pgLoad[T]) append(dst []byte, record *T) ([]byte, error) {
 	if err != nil || l.staging == nil {
 		return out, err
 	}
-	if k := firstNull(out[start:], l.staging.keyAt); k >= 0 {
+	format := l.encoder.Format()
+	if k := format.FirstNull(out[start:], l.staging.keyAt); k >= 0 {
 		return dst, &nullKeyError{column: l.columns[k]}
 	}
 	// One value more than the encoder knows of: the record's number.
-	binary.BigEndian.PutUint16(out[start:], uint16(len(l.columns)+1))
-	out = binary.BigEndian.AppendUint32(out, 8)
 	l.records++
-	return binary.BigEndian.AppendUint64(out, uint64(l.records)), nil
-}
-
-// firstNull returns the first of the wanted values (in rising order) of a tuple that
-// is null, or -1.
-func firstNull(tuple []byte, wanted []int) int {
-	at := 2
-	for i, next := 0, 0; next < len(wanted); i++ {
-		size := int32(binary.BigEndian.Uint32(tuple[at:]))
-		at += 4
-		if size > 0 {
-			at += int(size)
-		}
-		if i == wanted[next] {
-			if size < 0 {
-				return i
-			}
-			next++
-		}
-	}
-	return -1
+	return format.AppendInt8(out, start, len(l.columns), l.records), nil
 }
 
 // finish loads what is left; for Upsert it merges too.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -42,7 +41,7 @@ func (l *pgLoad[T]) addPortion(ctx context.Context, batch []T) error {
 	for i := range batch {
 		tuples, err := l.append(p.tuples, &batch[i])
 		if err != nil {
-			if err = l.in.Reject(l.refusedRecord(err, &batch[i])); err != nil {
+			if err = l.in.Reject(&batch[i], l.refusedRecord(err, &batch[i])); err != nil {
 				return err
 			}
 			continue
@@ -69,8 +68,7 @@ func (l *pgLoad[T]) flush(ctx context.Context, used int) error {
 		if err != nil {
 			return err
 		}
-		var rejects []pipeline.Reject
-		err = l.loadPart(ctx, turn, 0, len(p.ends), &rejects)
+		rejects, err := l.loadPortion(ctx, turn)
 		turn.Release()
 		if err != nil {
 			return err
@@ -91,62 +89,57 @@ func (l *pgLoad[T]) flush(ctx context.Context, used int) error {
 	return nil
 }
 
-// loadPart loads the rows from, ..., to-1 of the portion. If they are refused it
-// tries smaller parts: first by the row that the server names, otherwise by halves.
-// Rows keep their order, so that of two with the same key the first is loaded.
-func (l *pgLoad[T]) loadPart(ctx context.Context, turn *pgunit.Turn, from, to int, rejects *[]pipeline.Reject) error {
-	for from < to {
-		if l.portion.enough(len(*rejects)) {
-			return nil
+// loadPortion loads the portion's rows, and returns those that the server refuses as rejects.
+func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects []pipeline.Reject, err error) {
+	p := l.portion
+	start := func(i int) int {
+		if i == 0 {
+			return 0
 		}
-		start := 0
-		if from > 0 {
-			start = l.portion.ends[from-1]
+		return p.ends[i-1]
+	}
+	s := sifter{rows: len(p.ends), enough: func() bool { return p.enough(len(rejects)) }}
+	s.load = func(from, to int) error {
+		return turn.Load(ctx, l.copyTo, p.tuples[start(from):p.ends[to-1]], int64(to-from))
+	}
+	s.each = func(from, to int) (int, error) {
+		refusals, err := turn.Each(ctx, l.insertRow, l.types, to-from, func(i int) [][]byte {
+			return pgunit.Fields(p.tuples[start(from+i):p.ends[from+i]])
+		})
+		if err != nil {
+			return 0, err
 		}
-		err := turn.Load(ctx, l.copyTo, l.portion.tuples[start:l.portion.ends[to-1]], int64(to-from))
+		return l.keep(refusals, &rejects, func(i int) string { return show(p.records[from+i]) })
+	}
+	if err = s.run(); err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("table %q: %w", l.label, err)
+	}
+	return rejects, err
+}
+
+// keep makes rejects of refusals; value shows a row of which the server does not say the value. A refusal that is not
+// about the row ends the run.
+func (l *pgLoad[T]) keep(refusals []error, rejects *[]pipeline.Reject, value func(i int) string) (refused int, _ error) {
+	for i, err := range refusals {
 		if err == nil {
-			return nil
+			continue
 		}
 		if !isRowProblem(err) {
-			if ctx.Err() != nil {
-				return err
-			}
-			return fmt.Errorf("table %q: %w", l.label, err)
+			return refused, err
 		}
-		if to-from == 1 {
-			reject := l.refusedRow(err)
-			if reject.Value == "" {
-				reject.Value = show(l.portion.records[from])
-			}
-			*rejects = append(*rejects, reject)
-			return nil
+		refused++
+		reject := l.refusedRow(err)
+		if reject.Value == "" {
+			reject.Value = value(i)
 		}
-		middle := from + (to-from)/2
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) {
-			// The row that is named is tried alone; the server may have meant another.
-			if line := int(pgcatalog.CopyLine(refused)); line >= 1 && line <= to-from {
-				if err := l.loadPart(ctx, turn, from, from+line-1, rejects); err != nil {
-					return err
-				}
-				if err := l.loadPart(ctx, turn, from+line-1, from+line, rejects); err != nil {
-					return err
-				}
-				from += line
-				continue
-			}
-		}
-		if err := l.loadPart(ctx, turn, from, middle, rejects); err != nil {
-			return err
-		}
-		from = middle
+		*rejects = append(*rejects, reject)
 	}
-	return nil
+	return refused, nil
 }
 
 func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
 	for _, r := range rejects {
-		if err := l.in.Reject(r); err != nil {
+		if err := l.in.Reject(nil, r); err != nil {
 			return err
 		}
 	}
@@ -179,7 +172,6 @@ func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 		reject.Reason = err.Error()
 		reject.Value = show(record)
 	}
-	reject.Value = cut(reject.Value)
 	return reject
 }
 
@@ -190,7 +182,6 @@ func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		reject.Column, reject.Value = pgcatalog.Place(refused)
-		reject.Value = cut(reject.Value)
 		reject.Reason = refused.Message
 		if refused.Detail != "" && !strings.HasPrefix(refused.Code, "23") {
 			reject.Reason += ": " + refused.Detail
@@ -205,18 +196,5 @@ func show(record any) string {
 	if err != nil {
 		document = fmt.Appendf(nil, "%+v", record)
 	}
-	return cut(string(document))
-}
-
-// cut keeps a value short, valid UTF-8 and free of NUL.
-func cut(s string) string {
-	const most = 1000
-	if len(s) > most {
-		n := most
-		for n > most-utf8.UTFMax && !utf8.RuneStart(s[n]) {
-			n--
-		}
-		s = s[:n] + "..."
-	}
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+	return string(document)
 }

@@ -59,7 +59,7 @@ func TestEachRowOnceOrNothing(t *testing.T) {
 			}
 			return nil
 		})
-		report, err := load(t, source, sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, o)
+		report, err := load(t, source, sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)}, o)
 
 		want, keep := n-len(bad), 1
 		if mode == sinks.Replace || mode == sinks.Truncate {

@@ -94,7 +94,7 @@ func TestARefusedRecordIsCountedOverBatches(t *testing.T) {
 					all[i] = large{ID: int64(i)}
 				}
 				all[1299].Qty = c.qty
-				_, err := load(t, give(all...), sinks.Postgres[large]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, pipeline.Options{})
+				_, err := load(t, give(all...), sinks.Postgres[large]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)}, pipeline.Options{})
 				contains(t, err, c.want)
 			})
 		}

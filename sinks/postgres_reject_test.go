@@ -85,7 +85,7 @@ func TestRejectsPlusLoadedIsRead(t *testing.T) {
 				}
 				return nil
 			})
-			report, letters, err := loadWithLetters(t, source, sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, -1)
+			report, letters, err := loadWithLetters(t, source, sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)}, -1)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +132,7 @@ func TestPastTheBudgetTheRunFailsAndLeavesNothing(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			pool := itemDB(t)
 			exec(t, pool, "alter table items add constraint no check (id > 1000)")
-			_, letters, err := loadWithLetters(t, count(5000), sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, 2)
+			_, letters, err := loadWithLetters(t, count(5000), sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)}, 2)
 			var over *pipeline.RejectError
 			if !errors.As(err, &over) || over.Count != 3 || over.MostCount != 3 || !pipeline.IsPermanent(err) {
 				t.Fatalf("got %v", err)
@@ -148,7 +148,7 @@ func TestWhatIsNotARowsFaultIsNoReject(t *testing.T) {
 	pool := itemDB(t)
 	exec(t, pool, "create function no() returns trigger language plpgsql as $$ begin perform * from nowhere; return new; end $$; create trigger no before insert on items for each row execute function no()")
 	for _, mode := range []sinks.Mode{sinks.Append, sinks.Upsert} {
-		report, _, err := loadWithLetters(t, count(3), sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: []string{"id"}}, -1)
+		report, _, err := loadWithLetters(t, count(3), sinks.Postgres[item]{Pool: pool, Table: "items", Mode: mode, Keys: keysOf(mode)}, -1)
 		contains(t, err, `table "items"`, `"nowhere" does not exist`)
 		if report.Rejects != 0 {
 			t.Errorf("%v: %d rejects", mode, report.Rejects)

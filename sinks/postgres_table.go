@@ -31,7 +31,7 @@ var tableKinds = map[string]string{
 
 // check holds the table against what the sink is to do with it; columns are those
 // that the records supply.
-func (t pgTarget) check(table *pgcatalog.Table, columns []string) error {
+func (t pgTarget) check(ctx context.Context, conn *pgx.Conn, table *pgcatalog.Table, columns []string) error {
 	var problems []error
 	add := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf("table %q: %w", t.label, fmt.Errorf(format, args...)))
@@ -59,11 +59,17 @@ func (t pgTarget) check(table *pgcatalog.Table, columns []string) error {
 	}
 	if t.mode == Upsert {
 		problems = append(problems, t.checkKeys(columns)...)
-		if len(problems) == 0 && !table.HasUnique(t.keys) {
-			add("Upsert needs a unique index over its keys, and there is none: run: CREATE UNIQUE INDEX ON %s (%s)", table.Name.Sanitize(), pgcatalog.ColumnList(t.keys))
+		if why := table.NotUnique(t.keys); len(problems) == 0 && why != "" {
+			add("Upsert needs a unique index over its keys alone: %s; run: CREATE UNIQUE INDEX ON %s (%s)", why, table.Name.Sanitize(), pgcatalog.ColumnList(t.keys))
 		}
+	} else if why := table.NotUnique(t.keys); len(t.keys) > 0 && why != "" {
+		add("Keys are the primary key of a table that Create makes; this one is there, and has no such key: %s; leave Keys out, or add it", why)
 	}
-	return errors.Join(problems...)
+	dependents, err := t.checkDependents(ctx, conn, table, columns)
+	if err != nil {
+		return err
+	}
+	return errors.Join(append(problems, dependents...)...)
 }
 
 func (t pgTarget) checkKeys(columns []string) (problems []error) {
@@ -85,6 +91,12 @@ func (t pgTarget) createTable(ctx context.Context, conn *pgx.Conn, record reflec
 	columns, err := pgcodec.ColumnsFor(record, conn.TypeMap())
 	if err != nil {
 		return pipeline.Permanent(fmt.Errorf("table %q: %w", t.label, err))
+	}
+	if there, err := t.exists(ctx, conn); err != nil || there {
+		return err
+	}
+	if err := t.checkNames(ctx, conn, columns); err != nil {
+		return err
 	}
 	// Two runs that make the same table at once would fail by a constraint of the catalog.
 	if _, err := conn.Exec(ctx, "select pg_advisory_xact_lock(hashtextextended($1, 0))", "millrace create "+t.id.Sanitize()); err != nil {
@@ -113,6 +125,19 @@ func (t pgTarget) createTable(ctx context.Context, conn *pgx.Conn, record reflec
 	b.WriteString(")")
 	_, err = conn.Exec(ctx, b.String())
 	return err
+}
+
+func (t pgTarget) exists(ctx context.Context, conn *pgx.Conn) (there bool, err error) {
+	err = conn.QueryRow(ctx, "select to_regclass($1) is not null", t.id.Sanitize()).Scan(&there)
+	return there, err
+}
+
+// checkNames finds names of a table to be made that the server would cut.
+func (t pgTarget) checkNames(ctx context.Context, conn *pgx.Conn, columns []pgcodec.Column) error {
+	if err := pgcatalog.CheckNames(ctx, conn, append(columnNames(columns), t.id...)...); err != nil {
+		return fmt.Errorf("table %q: %w", t.label, err)
+	}
+	return nil
 }
 
 // lockProblem says what a lock timeout means; other errors pass.
@@ -159,7 +184,7 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := target.check(table, columns); err != nil {
+		if err := target.check(ctx, conn, table, columns); err != nil {
 			return pipeline.Permanent(err)
 		}
 		if s.Mode != Upsert {
@@ -204,6 +229,9 @@ func (t pgTarget) checkCreate(ctx context.Context, conn *pgx.Conn, record reflec
 	}
 	if problems := t.checkKeys(columnNames(columns)); len(problems) > 0 {
 		return pipeline.Permanent(errors.Join(problems...))
+	}
+	if err := t.checkNames(ctx, conn, columns); err != nil {
+		return err
 	}
 	var schema *string
 	if len(t.id) > 1 {

@@ -2,6 +2,7 @@ package sinks
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgunit"
@@ -29,8 +31,8 @@ type staging struct {
 
 func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier, keys, columns []string) (*staging, error) {
 	s := &staging{table: temp, ordinal: "millrace_ordinal"}
-	for slices.Contains(columns, s.ordinal) {
-		s.ordinal += "_"
+	for n := 1; slices.Contains(columns, s.ordinal); n++ {
+		s.ordinal = fmt.Sprintf("millrace_ordinal_%d", n)
 	}
 	var updates []string
 	for i, c := range columns {
@@ -108,48 +110,55 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 	if err != nil {
 		return nil, err
 	}
-	part := l.staging.into + newest.Sanitize() + " where " + ordinal + " between $1 and $2" + l.staging.onto
-	var load func(from, to int64) error
-	load = func(from, to int64) error {
-		if l.portion.enough(len(rejects)) {
-			return nil
-		}
-		err := turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, part, from, to)
+	from := l.staging.into + newest.Sanitize() + " where " + ordinal
+	several, single := from+" between $1 and $2"+l.staging.onto, from+" = $1"+l.staging.onto
+	s := sifter{rows: int(last), enough: func() bool { return l.portion.enough(len(rejects)) }}
+	s.load = func(from, to int) error {
+		return turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, several, from+1, to)
 			return err
 		})
-		if err == nil || !isRowProblem(err) {
-			return err
-		}
-		if from == to {
-			reject := l.refusedRow(err)
-			if reject.Value == "" {
-				reject.Value, err = l.stagedRecord(ctx, turn, newest, from)
-				if err != nil {
-					return err
-				}
-			}
-			rejects = append(rejects, reject)
-			return nil
-		}
-		middle := from + (to-from)/2
-		if err := load(from, middle); err != nil {
-			return err
-		}
-		return load(middle+1, to)
 	}
-	if last == 0 {
-		return nil, nil
+	s.each = func(from, to int) (int, error) {
+		refusals, err := turn.Each(ctx, single, []uint32{pgtype.Int8OID}, to-from, func(i int) [][]byte {
+			return [][]byte{binary.BigEndian.AppendUint64(nil, uint64(from+i+1))}
+		})
+		if err != nil {
+			return 0, err
+		}
+		var shown []string
+		if shown, err = l.stagedRecords(ctx, turn, newest, from, refusals); err != nil {
+			return 0, err
+		}
+		return l.keep(refusals, &rejects, func(i int) string { return shown[i] })
 	}
-	return rejects, load(1, last)
+	return rejects, s.run()
 }
 
-// stagedRecord shows a record as JSON.
-func (l *pgLoad[T]) stagedRecord(ctx context.Context, turn *pgunit.Turn, newest pgx.Identifier, number int64) (document string, err error) {
-	err = turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		return conn.QueryRow(ctx, "select (to_jsonb(r) - $2)::text from "+newest.Sanitize()+" r where "+pgx.Identifier{l.staging.ordinal}.Sanitize()+" = $1", number, l.staging.ordinal).Scan(&document)
+// stagedRecords shows those records as JSON that were refused, of those after the number given.
+func (l *pgLoad[T]) stagedRecords(ctx context.Context, turn *pgunit.Turn, newest pgx.Identifier, after int, refusals []error) ([]string, error) {
+	shown := make([]string, len(refusals))
+	var numbers []int64
+	for i, err := range refusals {
+		if err != nil {
+			numbers = append(numbers, int64(after+i+1))
+		}
+	}
+	if len(numbers) == 0 {
+		return shown, nil
+	}
+	ordinal := pgx.Identifier{l.staging.ordinal}.Sanitize()
+	err := turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		rows, _ := conn.Query(ctx, "select "+ordinal+", (to_jsonb(r) - $2)::text from "+newest.Sanitize()+" r where "+ordinal+" = any($1)", numbers, l.staging.ordinal)
+		var number int64
+		var document string
+		_, err := pgx.ForEachRow(rows, []any{&number, &document}, func() error {
+			shown[int(number)-after-1] = document
+			return nil
+		})
+		return err
 	})
-	return cut(document), err
+	return shown, err
 }
 
 // isRowProblem tells refusals that are about the data of a row from those that are
@@ -165,6 +174,7 @@ func isRowProblem(err error) bool {
 		"44": // a view's check option
 		return true
 	}
-	return refused.Code == "P0001" || // raised by a trigger
+	return refused.Code == "42501" && refused.Routine == "ExecWithCheckOptions" || // a policy of row-level security
+		refused.Code == "P0001" || // raised by a trigger
 		refused.Code == "54000" // a key too long for its index
 }

@@ -108,7 +108,7 @@ func TestValidateNamesThePrivilegeThatIsMissing(t *testing.T) {
 	exec(t, pool, "revoke create on schema public from public")
 	check := func(mode sinks.Mode, words ...string) {
 		t.Helper()
-		err := sinks.Postgres[item]{Pool: theirs, Table: "items", Mode: mode, Keys: []string{"id"}}.Validate(t.Context())
+		err := sinks.Postgres[item]{Pool: theirs, Table: "items", Mode: mode, Keys: keysOf(mode)}.Validate(t.Context())
 		contains(t, err, words...)
 	}
 	check(sinks.Append, "GRANT INSERT")

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -17,8 +18,11 @@ import (
 //
 //	pipeline.To(pipeline.Rejects(p), "refused", sinks.RejectedLines{Path: "refused.csv", HeaderOf: "sales.csv"})
 //
+// A reject of a later stage has no line of its own. If its record embeds [pipeline.Origin], which tells the file and
+// the offset, the line is read from there: from plain files of this machine's disk.
+//
 // A last line that had no line end gets one if another line follows it. Rejects
-// without an original line (those of transforms and of databases, and records of more
+// without an original line (of records without an origin, and records of more
 // than a mebibyte) cannot be written; the log tells their number, and the stream
 // can also be loaded into another sink, which keeps them.
 //
@@ -112,19 +116,25 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 	if err := lines.write(header); err != nil {
 		return err
 	}
-	without := 0
+	original := originals{options: csvcodec.ScanOptions{Comma: s.Comma, Comment: s.Comment, MaxRecord: maxOriginal}}
+	defer original.close()
+	without, source := 0, cleantext.Clean(s.Source)
 	for reject, err := range in.All() {
 		if err != nil {
 			return err
 		}
-		if s.Source != "" && reject.Source != s.Source {
+		if s.Source != "" && reject.Source != source {
 			continue
 		}
-		if reject.Raw == nil {
+		line := reject.Raw
+		if line == nil {
+			line = original.line(reject)
+		}
+		if line == nil {
 			without++
 			continue
 		}
-		if err := lines.write(reject.Raw); err != nil {
+		if err := lines.write(line); err != nil {
 			return err
 		}
 	}
@@ -139,6 +149,69 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 		pipeline.LoggerFrom(ctx).Warn(fmt.Sprintf("%d rejects have no original line and are not in the file", without), "file", s.Path)
 	}
 	return nil
+}
+
+// maxOriginal is the largest line that is read again, in bytes.
+const maxOriginal = 1 << 20
+
+// originals reads lines again where rejects say that they stand. The file that the last one was in stays open.
+type originals struct {
+	options csvcodec.ScanOptions
+	name    string
+	file    *os.File // nil if it cannot be read again
+}
+
+// line is the record at a reject's place, byte for byte; nil if that cannot be told.
+func (o *originals) line(r pipeline.Reject) []byte {
+	if r.Source == "" || r.Line == 0 {
+		return nil
+	}
+	if r.Source != o.name {
+		o.open(r.Source)
+	}
+	if o.file == nil {
+		return nil
+	}
+	at := o.options
+	at.StartOffset, at.StartLine = r.Offset, int(r.Line)
+	scan, err := csvcodec.NewScanner(io.NewSectionReader(o.file, r.Offset, maxOriginal), at)
+	if err != nil {
+		return nil
+	}
+	rec, err := scan.Next()
+	if err != nil {
+		return nil
+	}
+	return rec.Raw()
+}
+
+func (o *originals) open(name string) {
+	o.close()
+	o.name = name
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return
+	}
+	if o.file, err = os.Open(name); err != nil {
+		o.file = nil
+		return
+	}
+	var start [4]byte
+	n, _ := o.file.ReadAt(start[:], 0)
+	for _, packed := range []string{"\x1f\x8b", "\x28\xb5\x2f\xfd"} {
+		if bytes.HasPrefix(start[:n], []byte(packed)) { // offsets are of what is in it
+			o.close()
+			o.name = name
+			return
+		}
+	}
+}
+
+func (o *originals) close() {
+	if o.file != nil {
+		_ = o.file.Close()
+	}
+	o.name, o.file = "", nil
 }
 
 // lineWriter gathers lines, and ends one that has no end before the next.

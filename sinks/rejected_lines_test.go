@@ -110,3 +110,53 @@ func TestRejectedLinesThatCannotBe(t *testing.T) {
 		})
 	}
 }
+
+// A stage behind the source refuses records: their lines are read again where their origin says that they stand.
+func TestLinesOfLaterStagesAreReadAgain(t *testing.T) {
+	type row struct {
+		pipeline.Origin
+		N    int    `csv:"n"`
+		Text string `csv:"text"`
+	}
+	dir := t.TempDir()
+	const first, second = "n,text\n1,a\n2,\"two\nlines\"\r\n3,c", "text,n\nx,x\ny,6\n"
+	for name, content := range map[string]string{"1.csv": first, "2.csv": second} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, lanes := range []int{1, 2} {
+		p := pipeline.New("p", pipeline.Options{MaxRejects: -1})
+		in := pipeline.From(p, "in", sources.CSV[row]{Path: filepath.Join(dir, "*.csv")}, pipeline.Parallel(lanes))
+		pipeline.To(in, "refuse", pipeline.SinkFunc[row](func(_ context.Context, in *pipeline.Reader[row]) error {
+			for r, err := range in.All() {
+				if err != nil {
+					return err
+				}
+				if r.N != 1 {
+					if err := in.Reject(&r, pipeline.Reject{Reason: "is not one"}); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		}))
+		path := filepath.Join(dir, "refused.txt")
+		pipeline.To(pipeline.Rejects(p), "back", sinks.RejectedLines{Path: path})
+		if _, err := p.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{"2,\"two\nlines\"\r\n", "3,c", "x,x\n", "y,6\n"} {
+			if !strings.Contains(string(got), line) {
+				t.Errorf("%d lanes: %q lacks %q", lanes, got, line)
+			}
+		}
+		if want := len("2,\"two\nlines\"\r\n3,c\nx,x\ny,6\n"); len(got) != want && len(got) != want-1 { // 3,c may be the last
+			t.Errorf("%d lanes: %q", lanes, got)
+		}
+	}
+}

@@ -188,6 +188,8 @@ func TestAnOlderAttemptIsFencedOff(t *testing.T) {
 	exec(t, pool, "create table items (id bigint, name text, qty integer)")
 	o := pipeline.Options{RunID: "r", Attempt: 1, State: sinks.PostgresState{Pool: pool}, Retry: pipeline.Retry{MaxAttempts: 3}}
 	sink := sinks.Postgres[item]{Pool: pool, Table: "items"}
+	// The older one has no session yet that the newer one could end.
+	late := pipeline.SinkFunc[item](sink.Load)
 	newer := o
 	newer.Attempt = 2
 	broken := errors.New("broken")
@@ -200,7 +202,7 @@ func TestAnOlderAttemptIsFencedOff(t *testing.T) {
 			return fmt.Errorf("the newer attempt: %w", err)
 		}
 		return out.Write(item{ID: 1})
-	}), sink, o)
+	}), late, o)
 	if !errors.Is(err, pipeline.ErrFenced) || !pipeline.IsPermanent(err) {
 		t.Fatalf("got %v", err)
 	}
@@ -211,7 +213,7 @@ func TestAnOlderAttemptIsFencedOff(t *testing.T) {
 			return err
 		}
 		return out.Write(item{ID: 2})
-	}), sink, func() pipeline.Options { o := o; o.Attempt = 2; return o }())
+	}), late, func() pipeline.Options { o := o; o.Attempt = 2; return o }())
 	if err != nil || !report.AlreadyCommitted {
 		t.Errorf("got %v, already committed is %v", err, report.AlreadyCommitted)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
@@ -15,12 +16,17 @@ import (
 // CSV reads records of type T, a struct, from one or more CSV files.
 //
 // The struct's csv tags name the columns, as for gocarina/gocsv: `csv:"name"`,
-// default=, embedded structs, UnmarshalCSV and UnmarshalText. Each column that a
+// default=, embedded structs, UnmarshalCSV and UnmarshalText; types with the Scan method of
+// database/sql (sql.NullString, pgtype.Date) are filled too. An empty value is NULL to a pointer and
+// to Scan, and a reject for a number, a bool or a time: omitempty in the tag makes it the zero
+// value, default= another. Each column that a
 // tag names must be in the header of every file, in any order; other columns are
 // not decoded. What is missing is reported before any data moves.
 //
 // The input is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8, with
-// LF or CRLF line ends, with or without a byte order mark; blank lines are skipped. A
+// LF or CRLF line ends, with or without a byte order mark. Blank lines are skipped, except
+// in a file of one column, where one is NULL, as in COPY's files. What is no such input
+// (UTF-16, an archive, a workbook, lines that end in CR) is an error that says what it is. A
 // record that cannot be read (a wrong number of fields, a value that is not of its
 // field's type or does not fit it, a quote in the wrong place, text that is not UTF-8
 // or holds a NUL byte) is a reject: the first one fails the run unless
@@ -71,11 +77,17 @@ type CSV[T any] struct {
 	Null string
 
 	// Layout is how a time.Time is written, as for [time.Parse]. Defaults to RFC
-	// 3339, a date, or a date and a time; UTC where no offset is given.
+	// 3339, a date, or a date and a time. An abbreviation of a zone (MST) is an error,
+	// except UTC and GMT, and those of Location.
 	Layout string
 
-	// DecimalComma reads the comma in a float as its decimal mark; otherwise it
-	// is an error.
+	// Location is where the clocks stood that showed the times without an offset; a date is
+	// the beginning of its day there. A time that they skipped is a reject; of one that
+	// they showed twice the first is meant. Defaults to UTC, whatever this machine's zone is.
+	Location *time.Location
+
+	// DecimalComma reads the comma in a float as its decimal mark, and a point, which may
+	// stand between thousands, is an error; otherwise the comma is.
 	DecimalComma bool
 
 	// AllowInvalidText lets NUL bytes and invalid UTF-8 into strings. A Postgres
@@ -176,6 +188,9 @@ func (c CSV[T]) check() error {
 	case !c.Compression.known():
 		return fmt.Errorf("sources.CSV: Compression is %q: use Auto, Plain, Gzip or Zstd", c.Compression)
 	}
+	if err := checkPath(c.Path); err != nil {
+		return fmt.Errorf("sources.CSV: %w", err)
+	}
 	if _, err := csvcodec.NewScanner(nil, c.scanOptions()); err != nil {
 		return fmt.Errorf("sources.CSV: %w", err)
 	}
@@ -193,11 +208,10 @@ func (c CSV[T]) columns() ([]string, error) {
 	}
 	columns := c.Columns
 	if len(columns) == 0 {
-		e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{})
-		if err != nil {
+		var err error
+		if columns, err = csvcodec.Columns[T](); err != nil {
 			return nil, fmt.Errorf("sources.CSV: the columns of %v: %w", reflect.TypeFor[T](), err)
 		}
-		columns = e.Header()
 	}
 	if _, err := csvcodec.NewDecoder[T](columns, c.decodeOptions()); err != nil {
 		return nil, fmt.Errorf("sources.CSV: Columns: %w", err)
@@ -211,7 +225,7 @@ func (c CSV[T]) scanOptions() csvcodec.ScanOptions {
 
 func (c CSV[T]) decodeOptions() csvcodec.DecodeOptions {
 	return csvcodec.DecodeOptions{
-		Null: c.Null, Layout: c.Layout, DecimalComma: c.DecimalComma,
+		Null: c.Null, Layout: c.Layout, Location: c.Location, DecimalComma: c.DecimalComma,
 		AllowInvalidText: c.AllowInvalidText, AllowMissing: c.AllowMissing,
 	}
 }

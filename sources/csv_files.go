@@ -76,6 +76,26 @@ func (c CSV[T]) matches() ([]string, error) {
 	return paths, nil
 }
 
+// checkPath names what Path does not understand, rather than to look for a file of that name.
+func checkPath(path string) error {
+	scheme, _, url := strings.Cut(path, "://")
+	elements := strings.FieldsFunc(path, func(r rune) bool { return r == '/' || r == filepath.Separator })
+	braces := strings.Contains(path, "{") && strings.Contains(path, "}")
+	if !url && !braces && !slices.Contains(elements, "**") {
+		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return nil // a file of that very name
+	}
+	switch {
+	case url:
+		return fmt.Errorf("the Path is a URL (%s://...), which it cannot read: give the bytes by Open, and their name by Name", scheme)
+	case braces:
+		return fmt.Errorf("the Path %q: braces are not expanded: use *, ? or [ ], or a source for each and Merge", path)
+	}
+	return fmt.Errorf("the Path %q: ** does not reach through folders: write a * for each level", path)
+}
+
 // isPattern tells a pattern from a file whose name has its characters.
 func isPattern(path string) bool {
 	if !hasMeta(path) {

@@ -54,15 +54,28 @@ func (c CSV[T]) plan(r *csvReading[T], part *csvPart) (err error) {
 	switch {
 	case part != nil:
 		r.header = part.header
-	case r.header == nil:
+		r.scan.KeepBlank(len(r.header) == 1)
+	case r.header != nil:
+		if err = r.scan.Identify(); err != nil {
+			return err
+		}
+		r.scan.KeepBlank(len(r.header) == 1)
+	default:
 		if r.header, err = csvcodec.ReadHeader(r.scan); err != nil {
 			return err
 		}
 		line = r.scan.Line() - 1
 	}
-	r.decode, err = csvcodec.NewDecoder[T](r.header, c.decodeOptions())
+	if r.decode, err = csvcodec.NewDecoder[T](r.header, c.decodeOptions()); err == nil {
+		return nil
+	}
+	// It is the struct, the options or the header: another attempt meets it again.
+	err = pipeline.Permanent(err)
 	if e, ok := errors.AsType[*csvcodec.HeaderError](err); ok {
 		e.Line = line
+		if line > 0 {
+			csvcodec.HintHeader(r.scan, e)
+		}
 	}
 	return err
 }
@@ -76,9 +89,10 @@ func startError(ctx context.Context, name string, err error) error {
 	var (
 		header *csvcodec.HeaderError
 		record *csvcodec.Error
+		input  *csvcodec.InputError
 	)
 	named := fileError(name, err)
-	if errors.As(err, &header) || errors.As(err, &record) || errors.Is(err, csvcodec.ErrEmpty) || pipeline.IsPermanent(err) {
+	if errors.As(err, &header) || errors.As(err, &record) || errors.As(err, &input) || errors.Is(err, csvcodec.ErrEmpty) || pipeline.IsPermanent(err) {
 		return pipeline.Permanent(named)
 	}
 	return named
@@ -122,6 +136,7 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 		return err
 	}
 	defer r.in.close()
+	origin := pipeline.OriginField[T]()
 	for {
 		rec, err := r.scan.Next()
 		if err == nil {
@@ -134,6 +149,9 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 			n := len(batch)
 			batch = batch[:n+1]
 			if err = r.decode.Decode(rec, &batch[n]); err == nil {
+				if origin != nil {
+					*origin(&batch[n]) = pipeline.Origin{Source: r.name, Line: int64(rec.Line()), Offset: rec.Offset()}
+				}
 				continue
 			}
 			batch = batch[:n]

@@ -40,9 +40,9 @@ func (r *csvReading[T]) reject(e *csvcodec.Error, rec *csvcodec.Record) pipeline
 		Line:   int64(e.Line),
 		Offset: e.Offset,
 		Raw:    raw,
-		Column: cleanText(column),
-		Value:  cleanText(e.Value),
-		Reason: cleanText(reasonAfter(e.Value, reason)),
+		Column: column,
+		Value:  e.Value,
+		Reason: reasonAfter(e.Value, reason),
 	}
 }
 
@@ -82,9 +82,4 @@ func reasonAfter(value, reason string) string {
 		return "cannot be read: " + own
 	}
 	return strings.TrimPrefix(rest, " ")
-}
-
-// cleanText makes a text that any database and any JSON can hold.
-func cleanText(s string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }

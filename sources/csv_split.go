@@ -14,6 +14,9 @@ import (
 // minPart is the least that is worth a lane of its own, in bytes.
 const minPart = 1 << 20
 
+// finer is how many pieces make a lane's share of several files.
+const finer = 8
+
 // Split makes at most n parts of about the same size. Plain files are cut between two
 // records, which takes a pass over them that looks for quotes; packed files, and those
 // of NewFiles, stay whole; what is no regular file is read in one part.
@@ -38,7 +41,13 @@ func (c CSV[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], error) 
 		sizes[i] = info.Size()
 		total += info.Size()
 	}
-	share := max(total/int64(n), minPart)
+	// Rounded up, or else a file of an odd size would be cut into one piece more than there
+	// are lanes. Several files are cut finer, so that the pieces add up to even lanes.
+	share := (total + int64(n) - 1) / int64(n)
+	if len(files) > 1 {
+		share = (share + finer - 1) / finer
+	}
+	share = max(share, minPart)
 	var pieces []csvPiece
 	for i, f := range files {
 		cuts := int((sizes[i] + share - 1) / share)

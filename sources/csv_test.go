@@ -182,7 +182,7 @@ func TestBadInputBeforeAnythingMoves(t *testing.T) {
 			`missing.csv: line 2: column "quantity" (nearest: "quanttiy") is missing; the header has "id", "product", "quanttiy"`, true},
 		{"another delimiter", sources.CSV[sale]{Path: file(t, dir, "semi.csv", "id;product;quantity\n")}, `is the delimiter ";"?`, true},
 		{"a column twice", sources.CSV[sale]{Path: file(t, dir, "twice.csv", "id,product,quantity,id\n")}, `twice.csv: line 1: column "id" appears more than once`, true},
-		{"UTF-16", sources.CSV[sale]{Path: file(t, dir, "utf16.csv", "\xff\xfei\x00d\x00")}, "utf16.csv: line 1: ", true},
+		{"UTF-16", sources.CSV[sale]{Path: file(t, dir, "utf16.csv", "\xff\xfei\x00d\x00")}, "utf16.csv: the input is UTF-16, not CSV in UTF-8: convert it", true},
 		{"unterminated quote in the header", sources.CSV[sale]{Path: file(t, dir, "quote.csv", "id,\"product\n")}, "quote.csv: line 1: ", true},
 		{"a pattern without files", sources.CSV[sale]{Path: filepath.Join(dir, "nothing-*.csv")}, "nothing-*.csv: no file matches", false},
 		{"a malformed pattern", sources.CSV[sale]{Path: filepath.Join(dir, "[")}, "[: syntax error in pattern", true},
@@ -336,7 +336,7 @@ func TestAnUnterminatedQuoteTakesTheRestOfTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := pipeline.Reject{Stage: "extract", Source: path, Line: 3, Offset: 28, Raw: []byte("2,\"mug,4\n3,pot,5\n"), Column: "product",
-		Reason: "the quoted field that begins in line 3 is not closed before the end of the input"}
+		Reason: "the quoted field that begins in line 3 is not closed before the end of the input; it took lines 3 to 4"}
 	if len(got) != 1 || len(rejects) != 1 || !reflect.DeepEqual(rejects[0], want) {
 		t.Errorf("got %v and %q, want %q", got, rejects, want)
 	}
@@ -431,7 +431,7 @@ func TestPackedFiles(t *testing.T) {
 			{"empty", "", sources.CSV[sale]{Path: "i.csv" + extension}, "the input is empty: there is no header"},
 			{"packed emptiness", pack(t, kind, ""), sources.CSV[sale]{Path: "j.csv" + extension}, "the input is empty: there is no header"},
 			{"damaged", packed[:len(packed)-4] + "????", sources.CSV[sale]{Path: "k.csv" + extension}, string(kind) + " data is damaged"},
-			{"read as plain", packed, sources.CSV[sale]{Path: "l.csv" + extension, Compression: sources.Plain}, "line 1: "},
+			{"read as plain", packed, sources.CSV[sale]{Path: "l.csv" + extension, Compression: sources.Plain}, "the input is packed with " + string(kind)},
 		} {
 			t.Run(string(kind)+" "+tt.name, func(t *testing.T) {
 				tt.source.Path = file(t, dir, tt.source.Path, tt.data)

@@ -98,8 +98,47 @@ func unpack(raw rawInput, kind Compression) (r io.Reader, release func(), err er
 	if err != nil {
 		return nil, nil, u.explain(err)
 	}
-	u.Reader = z
+	z.Multistream(false)
+	u.Reader = &gzipMembers{z, buffered}
 	return u, release, nil
+}
+
+// gzipMembers reads the members of a gzip file one after the other. Zero bytes behind the
+// last one, as tapes and block devices leave them, are padding.
+type gzipMembers struct {
+	*gzip.Reader
+	src *bufio.Reader
+}
+
+func (g *gzipMembers) Read(p []byte) (int, error) {
+	for {
+		n, err := g.Reader.Read(p)
+		if n > 0 && isEOF(err) {
+			return n, nil // and io.EOF by the next call
+		}
+		if !isEOF(err) {
+			return n, err
+		}
+		padded := false
+		for {
+			head, err := g.src.Peek(1)
+			if err != nil {
+				return 0, err // io.EOF: all was read
+			}
+			if head[0] != 0 {
+				break
+			}
+			padded = true
+			_, _ = g.src.Discard(1) // it was peeked at
+		}
+		if padded {
+			return 0, gzip.ErrHeader
+		}
+		if err := g.Reset(g.src); err != nil {
+			return 0, err
+		}
+		g.Multistream(false)
+	}
 }
 
 // unpacked says in its errors what they are about.

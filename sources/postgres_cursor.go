@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -80,13 +81,7 @@ func showCursor(value *string) string {
 	return strconv.Quote(*value)
 }
 
-func shortJSON(raw json.RawMessage) string {
-	const most = 100
-	if len(raw) > most {
-		return strings.ToValidUTF8(string(raw[:most]), "") + "..."
-	}
-	return string(raw)
-}
+func shortJSON(raw json.RawMessage) string { return cleantext.Short(string(raw), 100) }
 
 // noCursorColumn says that the Cursor is not among the columns.
 func (r *pgSource) noCursorColumn(present []pgcodec.Column) error {

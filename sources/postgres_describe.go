@@ -74,6 +74,7 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 			return nil, err
 		}
 	}
+	pgcodec.ReadAsText(r.record, d.columns, conn.TypeMap())
 	for _, c := range d.columns {
 		format := int16(pgx.BinaryFormatCode)
 		if c.Text {
@@ -262,7 +263,7 @@ func columnsOf(ctx context.Context, conn *pgx.Conn, fields []pgconn.FieldDescrip
 			case element != 0 && textElement:
 				c.ElemOID, c.Enum = element, true
 			default:
-				c.Text = true
+				c.Text, c.ElemOID = true, element
 			}
 		}
 		return nil

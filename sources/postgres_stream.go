@@ -94,5 +94,5 @@ func plainValue(shown string) string {
 	if value, err := strconv.Unquote(quoted); err == nil {
 		shown = value + shown[len(quoted):]
 	}
-	return strings.ToValidUTF8(strings.ReplaceAll(shown, "\x00", "\uFFFD"), "\uFFFD")
+	return shown
 }

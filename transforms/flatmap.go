@@ -62,7 +62,7 @@ func (m flatMapper[In, Out]) batch(batch []In, made []Out, in *pipeline.Reader[I
 		more, err := m.f(&batch[i], made[n:])
 		switch {
 		case err != nil:
-			if err := setAside(in.Reject, err); err != nil {
+			if err := setAside(in.Reject, &batch[i], err); err != nil {
 				return nil, err
 			}
 		case len(more) == 0:

@@ -139,10 +139,10 @@ func TestReject(t *testing.T) {
 		{"text stays", "grün", "grün"},
 		{"NUL goes", "a\x00b", "a�b"},
 		{"what is not UTF-8 goes", "a\xffb", "a�b"},
-		{"256 bytes stay", strings.Repeat("x", 256), strings.Repeat("x", 256)},
-		{"more is cut", strings.Repeat("x", 257), strings.Repeat("x", 256) + "…"},
-		{"no character is cut in two", strings.Repeat("x", 254) + "€€", strings.Repeat("x", 254) + "…"},
-		{"noise is cut too", strings.Repeat("\x80", 300), "�…"},
+		{"1,000 bytes stay", strings.Repeat("x", 1000), strings.Repeat("x", 1000)},
+		{"more is cut", strings.Repeat("x", 1001), strings.Repeat("x", 1000) + "…"},
+		{"no character is cut in two", strings.Repeat("x", 998) + "€€", strings.Repeat("x", 998) + "…"},
+		{"noise is cut too", strings.Repeat("\x80", 1300), "�…"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := pipelinetest.RunTransform(t.Context(), transforms.Update(func(s *string) error {

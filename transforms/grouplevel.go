@@ -43,7 +43,7 @@ func (l *groupLevel[In, K, Out]) fold(in *pipeline.Reader[In]) error {
 				err = l.begin(h, k, record, uint64(table.n)+l.later)
 			}
 			if err != nil {
-				if err := setAside(in.Reject, err); err != nil {
+				if err := setAside(in.Reject, record, err); err != nil {
 					return err
 				}
 			}
@@ -141,7 +141,7 @@ func (l *groupLevel[In, K, Out]) addRecord(ordinal uint64, record *In) (err erro
 		err = l.begin(hash, key, record, ordinal)
 	}
 	if err != nil {
-		if err := setAside(l.job.reject, err); err != nil {
+		if err := setAside(l.job.reject, record, err); err != nil {
 			return err
 		}
 	}

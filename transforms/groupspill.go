@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/spill"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -30,8 +31,8 @@ type grouping[In any, K comparable, Out any] struct {
 	keys   *keys[K]
 	size   func(*Out) int64 // nil when groups hold nothing
 	folder *spill.Folder
-	check  func() error                // tells whether the run is over
-	reject func(pipeline.Reject) error // for what is folded after the input's end
+	check  func() error                     // tells whether the run is over
+	reject func(*In, pipeline.Reject) error // for what is folded after the input's end
 	codecs func() (groupCodecs[In, K, Out], error)
 
 	mu  sync.Mutex
@@ -198,5 +199,5 @@ func mergeTables[K comparable, Out any](into, from *table[K, Out], merge func(in
 // errGroupTooLarge is about one group that cannot be divided any more.
 func (j *grouping[In, K, Out]) errGroupTooLarge(key K, bytes int64) error {
 	return pipeline.Permanent(fmt.Errorf("transforms.%s: the group of key %s alone holds about %d bytes, more than MaxMemory (%d): a group must fit into memory",
-		j.memory.stage, cleanValue(fmt.Sprint(key)), bytes, j.limit))
+		j.memory.stage, cleantext.Short(fmt.Sprint(key), 200), bytes, j.limit))
 }

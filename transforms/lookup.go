@@ -166,7 +166,7 @@ func (j *looking[T, Ref, K]) enrich(refs *references[T, Ref, K], in *pipeline.Re
 			hash := j.keys.hash(key)
 			if ref := refs.table.find(hash, key); ref != nil {
 				if err := j.Enrich(&batch[i], &ref.value); err != nil {
-					if err := setAside(in.Reject, err); err != nil {
+					if err := setAside(in.Reject, &batch[i], err); err != nil {
 						return err
 					}
 					keep = false
@@ -176,7 +176,7 @@ func (j *looking[T, Ref, K]) enrich(refs *references[T, Ref, K], in *pipeline.Re
 					return err
 				}
 				keep = false
-			} else if keep, err = j.miss(key, in.Reject); err != nil {
+			} else if keep, err = j.miss(&batch[i], key, in.Reject); err != nil {
 				return err
 			}
 			if !keep {
@@ -195,9 +195,9 @@ func (j *looking[T, Ref, K]) enrich(refs *references[T, Ref, K], in *pipeline.Re
 }
 
 // miss tells whether to keep a record whose key the reference lacks.
-func (l *Lookup[T, Ref, K]) miss(key K, reject func(pipeline.Reject) error) (keep bool, err error) {
+func (l *Lookup[T, Ref, K]) miss(record *T, key K, reject func(*T, pipeline.Reject) error) (keep bool, err error) {
 	if l.Misses == RejectMisses {
-		return false, reject(pipeline.Reject{Column: l.Column, Value: cleanValue(fmt.Sprint(key)), Reason: "is not in the reference (" + l.reference() + ")"})
+		return false, reject(record, pipeline.Reject{Column: l.Column, Value: fmt.Sprint(key), Reason: "is not in the reference (" + l.reference() + ")"})
 	}
 	return l.Misses == KeepMisses, nil
 }

@@ -20,8 +20,8 @@ type looking[T, Ref any, K comparable] struct {
 	keys   *keys[K]
 	size   func(*Ref) int64 // nil when references hold nothing
 	folder *spill.Folder
-	check  func() error                // tells whether the run is over
-	reject func(pipeline.Reject) error // for records that waited
+	check  func() error                    // tells whether the run is over
+	reject func(*T, pipeline.Reject) error // for records that waited
 
 	refs    *spill.Codec[Ref] // nil until something is spilled
 	records *spill.Codec[T]
@@ -157,14 +157,14 @@ func (j *looking[T, Ref, K]) one(refs *references[T, Ref, K], ordinal uint64, re
 	hash := j.keys.hash(key)
 	if ref := refs.table.find(hash, key); ref != nil {
 		if err := j.Enrich(record, &ref.value); err != nil {
-			return false, setAside(j.reject, err)
+			return false, setAside(j.reject, record, err)
 		}
 		return false, write(ordinal, record)
 	}
 	if refs.mayHave(hash) {
 		return true, refs.waiting.Write(hash, ordinal, record)
 	}
-	keep, err := j.miss(key, j.reject)
+	keep, err := j.miss(record, key, j.reject)
 	if err != nil || !keep {
 		return false, err
 	}

@@ -42,7 +42,7 @@ func (m mapper[In, Out]) Transform(_ context.Context, in *pipeline.Reader[In], o
 		kept := 0
 		for i := range batch {
 			if err := m.f(&batch[i], &made[kept]); err != nil {
-				if err := setAside(in.Reject, err); err != nil {
+				if err := setAside(in.Reject, &batch[i], err); err != nil {
 					return err
 				}
 				clear(made[kept : kept+1])

@@ -31,7 +31,7 @@ func (u updater[T]) Transform(_ context.Context, in *pipeline.Reader[T], out *pi
 		kept := 0
 		for i := range batch {
 			if err := u.f(&batch[i]); err != nil {
-				if err := setAside(in.Reject, err); err != nil {
+				if err := setAside(in.Reject, &batch[i], err); err != nil {
 					return err
 				}
 				continue

@@ -64,7 +64,7 @@ func (v Validate[T]) Transform(_ context.Context, in *pipeline.Reader[T], out *p
 		kept := 0
 		for i := range batch {
 			if broken := v.broken(&batch[i]); broken != nil {
-				if err := in.Reject(broken.reject(&batch[i])); err != nil {
+				if err := in.Reject(&batch[i], broken.reject(&batch[i])); err != nil {
 					return err
 				}
 				continue
@@ -94,7 +94,7 @@ func (v Validate[T]) broken(record *T) *Rule[T] {
 func (r *Rule[T]) reject(record *T) pipeline.Reject {
 	reject := pipeline.Reject{Column: r.Column, Reason: r.Reason}
 	if r.Value != nil {
-		reject.Value = cleanValue(fmt.Sprint(r.Value(record)))
+		reject.Value = fmt.Sprint(r.Value(record))
 	}
 	if reject.Reason == "" {
 		reject.Reason = "is not valid"

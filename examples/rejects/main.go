@@ -8,7 +8,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -26,14 +26,15 @@ import (
 	"github.com/millrace/millrace/transforms"
 )
 
-// Price is a line of the file and a row of the table.
+// Price is a line of the file and a row of the table. Its origin lets every stage say which line it refuses.
 type Price struct {
+	pipeline.Origin
 	Article    string `csv:"article" db:"article"`
 	PriceCents int64  `csv:"price_cents" db:"price_cents"`
 	Currency   string `csv:"currency" db:"currency"`
 }
 
-// load loads what it can of a file. The lines that cannot be read go into the
+// load loads what it can of a file. The lines that some stage refuses go into the
 // file refused as they are; every refusal goes into the table refused_prices.
 func load(ctx context.Context, pool *pgxpool.Pool, path, refused string) (pipeline.Report, error) {
 	p := pipeline.New("prices", pipeline.Options{MaxRejects: 100})
@@ -93,7 +94,8 @@ func demo(ctx context.Context, pool *pgxpool.Pool, dir string) error {
 		return err
 	}
 	mended := filepath.Join(dir, "mended.csv")
-	if err := os.WriteFile(mended, bytes.ReplaceAll(lines, []byte("expensive"), []byte("420")), 0o600); err != nil {
+	mend := strings.NewReplacer("expensive", "420", "EURO", "EUR", "-1", "180")
+	if err := os.WriteFile(mended, []byte(mend.Replace(string(lines))), 0o600); err != nil {
 		return err
 	}
 	report, err = load(ctx, pool, mended, refused)

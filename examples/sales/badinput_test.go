@@ -27,6 +27,7 @@ func TestBadFiles(t *testing.T) {
 		{"too few fields", header + good + "2,Tea,2\n", []string{"sales.csv: line 1002: ", "3 fields"}},
 		{"too many fields", header + good + "2,Tea,2,1.50,2025-01-02,here,now\n", []string{"sales.csv: line 1002: ", "7 fields"}},
 		{"letters in a number", header + good + "2,Tea,abc,1.50,2025-01-02,here\n", []string{`sales.csv: line 1002: column "quantity": "abc" is not an integer`}},
+		{"no number at all", header + good + "2,Tea,,1.50,2025-01-02,here\n", []string{`sales.csv: line 1002: column "quantity" is empty`, "default="}},
 		{"a number that is too large", header + good + "9223372036854775808,Tea,1,1.50,2025-01-02,here\n", []string{`sales.csv: line 1002: column "sale_id": "9223372036854775808"`}},
 		{"a price that is none", header + good + "2,Tea,1,free,2025-01-02,here\n", []string{`sales.csv: line 1002: column "unit_price": "free"`}},
 		{"a day that is none", header + good + "2,Tea,1,1.50,2025-02-30,here\n", []string{`sales.csv: line 1002: column "sale_date": "2025-02-30"`}},

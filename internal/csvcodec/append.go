@@ -2,6 +2,7 @@ package csvcodec
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -193,26 +194,41 @@ func (p *encodePlan) appendFloat32(dst []byte, v float32) []byte {
 	return p.appendPlain(strconv.AppendFloat(dst, float64(v), 'f', -1, 32), start)
 }
 
+// appendTime writes a time. One that the layout does not hold whole, or that would be
+// read back as another instant, is an error.
 func (p *encodePlan) appendTime(dst []byte, t time.Time) ([]byte, error) {
 	var err error
 	switch p.layout {
 	case "":
-		p.scratch, err = t.AppendText(p.scratch[:0])
-	case time.DateOnly:
-		year, month, day := t.Date()
-		if year >= 0 && year <= 9999 {
-			century, y, m, d := year/100*2, year%100*2, int(month)*2, day*2
-			start := len(dst)
-			dst = append(dst, digitPairs[century], digitPairs[century+1], digitPairs[y], digitPairs[y+1],
-				'-', digitPairs[m], digitPairs[m+1], '-', digitPairs[d], digitPairs[d+1])
-			return p.appendPlain(dst, start), nil
+		if _, offset := t.Zone(); offset%60 != 0 { // RFC 3339 has no seconds in an offset
+			t = t.UTC()
 		}
-		fallthrough
-	default:
-		p.scratch = t.AppendFormat(p.scratch[:0], p.layout)
+		if p.scratch, err = t.AppendText(p.scratch[:0]); err != nil {
+			return dst, err
+		}
+		return p.appendBytes(dst, p.scratch), nil
+	case time.DateOnly:
+		if p.times.location == nil && t.Unix()%86400 == 0 && t.Nanosecond() == 0 {
+			year, month, day := t.UTC().Date()
+			if year >= 0 && year <= 9999 {
+				century, y, m, d := year/100*2, year%100*2, int(month)*2, day*2
+				start := len(dst)
+				dst = append(dst, digitPairs[century], digitPairs[century+1], digitPairs[y], digitPairs[y+1],
+					'-', digitPairs[m], digitPairs[m+1], '-', digitPairs[d], digitPairs[d+1])
+				return p.appendPlain(dst, start), nil
+			}
+		}
 	}
-	if err != nil {
-		return dst, err
+	if !p.times.numeric {
+		t = t.UTC()
+		if p.times.location != nil {
+			t = t.In(p.times.location)
+		}
+	}
+	p.scratch = t.AppendFormat(p.scratch[:0], p.layout)
+	data := append(p.scratch, make([]byte, slack)...)
+	if back, f := p.times.parse(data, 0, len(p.scratch)); f != nil || !back.Equal(t) {
+		return dst, fmt.Errorf("the Layout %q does not hold the time %s whole", p.layout, t.Format(time.RFC3339Nano))
 	}
 	return p.appendBytes(dst, p.scratch), nil
 }

@@ -93,7 +93,7 @@ func TestAQuoteWithoutAPartnerNamesTheLineWhereItOpened(t *testing.T) {
 	if len(got) != 1 || len(bad) != 1 {
 		t.Fatalf("records %v, errors %v", got, bad)
 	}
-	want := `line 3: column "b": the quoted field that begins in line 4 is not closed before the end of the input`
+	want := `line 3: column "b": the quoted field that begins in line 4 is not closed before the end of the input; it took lines 3 to 6`
 	if bad[0].Error() != want || !errors.Is(bad[0], ErrUnterminated) {
 		t.Errorf("error %v, want %s", bad[0], want)
 	}
@@ -112,10 +112,10 @@ func TestHeaders(t *testing.T) {
 		{"a column in other letters", "sale_id,PRODUCT\n", `line 1: column "product" (nearest: "PRODUCT") is missing; the header has "sale_id", "PRODUCT"`},
 		{"columns that nothing is like", "\nx,y\n", `line 2: columns "sale_id", "product" are missing; the header has "x", "y"`},
 		{"another delimiter", "sale_id;product\n", `line 1: columns "sale_id", "product" are missing; the header has "sale_id;product"; is the delimiter ";"?`},
-		{"a column twice", "sale_id,product,sale_id\n", `line 1: column "sale_id" appears more than once in the header; the header has "sale_id", "product", "sale_id"`},
+		{"a column twice", "sale_id,product,sale_id\n", `line 1: column "sale_id" appears more than once in the header; the header has "sale_id", "product", "sale_id"; rename all but one of them`},
 		{"a column twice that is not needed", "sale_id,product,x,x\n", ""},
-		{"UTF-16", "\xff\xfes\x00a\x00\n\x00", `line 1: field 1: the input is UTF-16; convert it to UTF-8`},
-		{"a name that is not UTF-8", "sale_id,produ\xe7t\n", `line 1: field 2: "produ\xe7t" is not valid UTF-8`},
+		{"UTF-16", "\xff\xfes\x00a\x00\n\x00", `the input is UTF-16, not CSV in UTF-8: convert it, for instance with iconv -f UTF-16 -t UTF-8`},
+		{"a name that is not UTF-8", "sale_id,produ\xe7t\n", `line 1: column "product" (nearest: "produ\xe7t") is missing; the header has "sale_id", "produ\xe7t"; "produ\xe7t" is not UTF-8: convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8`},
 		{"a quote in a name", "sale_id,pro\"duct\n", `line 1: field 2: a quote inside a field that is not quoted`},
 	}
 	type row struct {
@@ -178,14 +178,14 @@ func TestTypesThatCannotBeRead(t *testing.T) {
 		{"no exported field", newErr[struct{ a int }](), "struct { a int } has no exported field that could be a CSV column"},
 		{"a channel", newErr[struct {
 			C chan int `csv:"a"`
-		}](), `column "a": no conversion from text to chan int`},
+		}](), `field C: column "a": no conversion from text to chan int; give the type UnmarshalText, UnmarshalCSV or Scan, or tag the field csv:"-" to leave it out`},
 		{"an interface", newErr[struct {
 			C any `csv:"a"`
-		}](), `column "a": no conversion from text to interface {}`},
+		}](), `field C: column "a": no conversion from text to interface {}; give the type UnmarshalText, UnmarshalCSV or Scan, or tag the field csv:"-" to leave it out`},
 		{"a struct that contains itself", newErr[node](), `csvcodec.node contains itself; tag the field csv:"-" to leave it out`},
 		{"a default of the wrong type", newErr[struct {
 			A int `csv:"a,default=x"`
-		}](), `column "a": default: "x" is not an integer`},
+		}](), `field A: column "a": default: "x" is not an integer`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestNullTokens(t *testing.T) {
 		{"nothing is NULL", "", ",,", "nil nil "},
 		{"an empty text in quotes is a text", "", `"","",""`, `nil "" `},
 		{"a token is NULL and nothing is not", `\N`, `\N,\N,x`, `nil nil x`},
-		{"nothing is zero where a token is NULL", `\N`, `,,`, `0 "" `},
+		{"nothing is no number where a token is NULL", `\N`, `,,`, `line 2: column "n" is empty; for NULL use a pointer, for a value say omitempty or default= in its csv tag`},
 		{"a token in quotes is a text", `\N`, `1,"\N","\N"`, `1 "\\N" \N`},
 		{"a token in a field that is not a pointer is an error", `\N`, `1,x,\N`, `line 2: column "p": "\\N" means NULL, but the field is not a pointer`},
 	}
@@ -263,8 +263,8 @@ func TestHugeRecordsAreErrorsInBoundedMemory(t *testing.T) {
 	}{
 		{"a line of a gigabyte", "", "xxxxxxxxxxxxxxxx", "\n", gigabyte, "line 2: the record is larger than 16777216 bytes"},
 		{"a quoted field as long", "1,\"", "line\n, ", "\"\n", less, "line 2: the record is larger than 16777216 bytes; a quote that opened in line 2 is not closed within it"},
-		{"as many columns", "", "1,", "1\n", less, "line 2: the record has more than 65536 fields"},
-		{"as many quoted columns", "", "\"1\",", "\"1\"\n", less, "line 2: the record has more than 65536 fields"},
+		{"as many columns", "", "1,", "1\n", less, "line 2: the record has more than 262144 fields"},
+		{"as many quoted columns", "", "\"1\",", "\"1\"\n", less, "line 2: the record has more than 262144 fields"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

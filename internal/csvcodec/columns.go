@@ -1,11 +1,11 @@
 package csvcodec
 
 import (
+	"database/sql"
 	"encoding"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gocarina/gocsv"
@@ -23,11 +23,15 @@ type column struct {
 	// tagged says that the csv tag names the column, which is therefore required.
 	tagged bool
 
-	// index leads to the field, through structs, pointers and array elements.
+	field string // its name in Go, for messages: Home.Street
+	depth int    // how many embedded structs it lies in
+	// nest is the tagged struct whose fields are columns that it lies in, -1 for none.
+	nest int
+	// index leads to the field, through structs, pointers and elements.
 	index []int
 	typ   reflect.Type
 	// inline says that the field lies in the struct itself, offset bytes from its
-	// beginning: no pointer and no array stands between.
+	// beginning: no pointer and no slice stands between.
 	inline bool
 	offset uintptr
 }
@@ -55,54 +59,70 @@ func withoutZeroWidth(s string) string {
 	}, s)
 }
 
-const tagName = "csv"
-
 var (
 	typeMarshaler     = reflect.TypeFor[gocsv.TypeMarshaller]()
 	typeUnmarshaler   = reflect.TypeFor[gocsv.TypeUnmarshaller]()
 	typeWithFields    = reflect.TypeFor[gocsv.TypeUnmarshalCSVWithFields]()
 	typeTextMarshal   = reflect.TypeFor[encoding.TextMarshaler]()
 	typeTextUnmarshal = reflect.TypeFor[encoding.TextUnmarshaler]()
+	typeScanner       = reflect.TypeFor[sql.Scanner]()
 )
 
-// columnsOf lists the columns of a struct as gocsv does, in its order.
-func columnsOf(t reflect.Type) ([]column, error) {
+// A nest is a struct field that a tag names and that is no value of its own: its
+// fields are the columns.
+type nest struct {
+	field string
+	name  string
+	typ   reflect.Type
+}
+
+// A shape is what a struct type says about columns.
+type shape struct {
+	columns []column
+	nests   []nest
+}
+
+// shapeOf lists the columns of a struct as gocsv does, in its order.
+func shapeOf(t reflect.Type) (*shape, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("a CSV record is read into and written from a struct, not %s", t)
 	}
 	var w columnWalk
-	if err := w.structFields(t, column{inline: true}, nil); err != nil {
+	if err := w.structFields(t, column{inline: true, nest: -1}, nil); err != nil {
 		return nil, err
 	}
 	if len(w.columns) == 0 {
 		return nil, fmt.Errorf("%s has no exported field that could be a CSV column", t)
 	}
 	// In a struct without any tag the field names are meant.
-	if !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
+	if len(w.nests) == 0 && !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
 		for i := range w.columns {
 			w.columns[i].tagged = true
 		}
 	}
-	return w.columns, nil
+	if err := w.resolve(); err != nil {
+		return nil, err
+	}
+	return &w.shape, nil
 }
 
 // Columns returns the names of T's columns, as an [Encoder] writes them and a
 // header should have them. The error says why T cannot be a CSV record.
 func Columns[T any]() ([]string, error) {
-	columns, err := columnsOf(reflect.TypeFor[T]())
+	s, err := shapeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(columns))
-	for i, c := range columns {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
 		names[i] = c.name()
 	}
 	return names, nil
 }
 
 type columnWalk struct {
-	columns []column
-	open    []reflect.Type // the structs being walked, to refuse one inside itself
+	shape
+	open []reflect.Type // the structs being walked, to refuse one inside itself
 }
 
 // structFields adds the columns of t, a struct at parent's place. prefixes are
@@ -120,131 +140,164 @@ func (w *columnWalk) structFields(t reflect.Type, parent column, prefixes []stri
 			continue
 		}
 		c := column{
-			index: append(slices.Clone(parent.index), i), typ: f.Type,
-			inline: parent.inline, offset: parent.offset + f.Offset,
+			index: append(slices.Clone(parent.index), i), typ: f.Type, nest: parent.nest, depth: parent.depth,
+			inline: parent.inline, offset: parent.offset + f.Offset, field: f.Name,
 		}
-		if !f.Anonymous && !c.readTag(f, prefixes) {
-			continue
+		if parent.field != "" {
+			c.field = parent.field + "." + f.Name
 		}
-		inner := f.Type
-		if inner.Kind() == reflect.Pointer {
-			inner = inner.Elem()
+		tag, err := parseTag(f)
+		if err != nil {
+			return err
 		}
-		if inner.Kind() == reflect.Struct && !isOneValue(inner) {
-			c.inline = c.inline && f.Type.Kind() == reflect.Struct
-			names := c.names
-			if f.Anonymous {
-				names = prefixes
-			}
-			if err := w.structFields(inner, c, names); err != nil {
-				return err
-			}
+		if tag.skip {
 			continue
 		}
 		if f.Anonymous {
-			continue // gocsv does not see an embedded field that is one value
+			err = w.embedded(f, c, &tag, prefixes)
+		} else {
+			c.omitEmpty, c.partial, c.fallback, c.tagged = tag.omitEmpty, tag.partial, tag.fallback, len(tag.names) > 0
+			c.names = tag.namesOf(f, prefixes)
+			err = w.named(f, c, &tag)
 		}
-		if k := f.Type.Kind(); k == reflect.Slice || k == reflect.Array {
-			if err := w.elements(f, c); err != nil {
-				return err
-			}
-			continue
+		if err != nil {
+			return err
 		}
-		w.columns = append(w.columns, c)
 	}
 	return nil
 }
 
-// readTag fills in what the tag says and the names. It reports false for a field that is left out.
-func (c *column) readTag(f reflect.StructField, prefixes []string) bool {
-	for entry := range strings.SplitSeq(f.Tag.Get(tagName), ",") {
-		entry = strings.TrimSpace(entry)
-		switch {
-		case entry == "omitempty":
-			c.omitEmpty = true
-		case strings.HasPrefix(entry, "partial"):
-			c.partial = true
-		case strings.HasPrefix(entry, "default="):
-			c.fallback = strings.TrimPrefix(entry, "default=")
-		default:
-			c.names = append(c.names, entry)
-		}
+// embedded adds the columns of an embedded struct, which are those of the outer one.
+func (w *columnWalk) embedded(f reflect.StructField, c column, tag *fieldTag, prefixes []string) error {
+	inner, pointer := pointedTo(f.Type)
+	if inner.Kind() != reflect.Struct || isOneValue(inner) {
+		// gocsv does not see it, and loses what it holds.
+		return fmt.Errorf("field %s (%s) is embedded and one value, which has no column: "+
+			"give the field a name, or tag it csv:\"-\" to leave it out", c.field, f.Type)
 	}
-	switch {
-	case len(c.names) == 1 && c.names[0] == "-":
-		return false
-	case len(c.names) > 0 && c.names[0] != "":
-		c.tagged = true
-	default:
-		c.names = []string{f.Name}
+	if len(tag.names) > 0 || tag.ignored() != "" {
+		return fmt.Errorf("field %s (%s) is embedded, and its tag csv:%q has no effect: "+
+			"give the field a name to put it before its columns' names", c.field, f.Type, f.Tag.Get(tagName))
 	}
-	// A nested struct's names are its field's and its own, joined by a dot. (With
-	// several prefixes gocsv compounds them as here; the files of such structs exist.)
-	if len(prefixes) > 0 {
-		var names []string
-		for _, prefix := range prefixes {
-			for _, name := range c.names {
-				names = append(names, prefix+"."+name)
-			}
-			c.names = names
-		}
-	}
-	return true
+	c.inline = c.inline && !pointer
+	c.depth++
+	return w.structFields(inner, c, prefixes)
 }
 
-// elements adds the columns of a slice or an array: one for the whole, or with
-// a csv[] tag one for each element or each element's fields.
-func (w *columnWalk) elements(f reflect.StructField, c column) error {
-	length := -1
-	if tag, ok := f.Tag.Lookup(tagName + "[]"); ok {
-		length, _ = strconv.Atoi(tag)
-	}
-	elem := f.Type.Elem()
-	if elem.Kind() != reflect.Struct {
-		if length <= 0 {
-			w.columns = append(w.columns, c)
-			return nil
+// named adds the columns of a field that is not embedded.
+func (w *columnWalk) named(f reflect.StructField, c column, tag *fieldTag) error {
+	inner, pointer := pointedTo(f.Type)
+	if inner.Kind() == reflect.Struct && !isOneValue(inner) {
+		// A pointer is nil where all columns are empty, so omitempty is granted there.
+		option := tag.ignored()
+		if option != "" && (!pointer || option != "omitempty") {
+			return fmt.Errorf("field %s (%s): %s has no effect on a struct whose fields are the columns", c.field, f.Type, option)
 		}
-		for i := range length {
-			e := c
-			e.index, e.typ, e.inline, e.names = append(slices.Clone(c.index), i), elem, false, nil
-			for _, name := range c.names {
-				e.names = append(e.names, fmt.Sprintf("%s[%d]", name, i))
-			}
-			w.columns = append(w.columns, e)
+		if len(tag.names) > 0 {
+			w.nests = append(w.nests, nest{c.field, c.name(), f.Type})
+			c.nest = len(w.nests) - 1
+		}
+		c.inline = c.inline && !pointer
+		before := len(w.columns)
+		if err := w.structFields(inner, c, c.names); err != nil {
+			return err
+		}
+		if len(w.columns) == before {
+			return fmt.Errorf("field %s (%s) cannot be a column: the type has neither exported fields nor UnmarshalText, "+
+				"UnmarshalCSV or Scan; tag the field csv:\"-\" to leave it out", c.field, f.Type)
 		}
 		return nil
 	}
-	// gocsv looks into the element's type even where it takes the field whole.
-	inner := columnWalk{open: w.open}
-	if err := inner.structFields(elem, column{}, nil); err != nil {
-		return err
+	if tag.length > 0 {
+		return w.elements(f.Type, c, tag.length)
 	}
-	if length == -1 {
-		w.columns = append(w.columns, c)
-		return nil
+	w.columns = append(w.columns, c)
+	return nil
+}
+
+// elements adds the columns of a slice or an array with a csv[] tag: one for each
+// element or each element's fields.
+func (w *columnWalk) elements(t reflect.Type, c column, length int) error {
+	elem := t.Elem()
+	fields := elem.Kind() == reflect.Struct && !isOneValue(elem)
+	if option := (&fieldTag{omitEmpty: c.omitEmpty, partial: c.partial, fallback: c.fallback}).ignored(); fields && option != "" {
+		return fmt.Errorf("field %s (%s): %s has no effect on a struct whose fields are the columns", c.field, t, option)
 	}
 	for i := range length {
-		for _, field := range inner.columns {
-			e := field
-			e.index = append(append(slices.Clone(c.index), i), field.index...)
-			e.tagged, e.inline, e.names = c.tagged || field.tagged, false, nil
-			for _, name := range c.names {
-				for _, fieldName := range field.names {
-					e.names = append(e.names, fmt.Sprintf("%s[%d].%s", name, i, fieldName))
-				}
-			}
+		e := c
+		e.index, e.typ = append(slices.Clone(c.index), i), elem
+		e.field = fmt.Sprintf("%s[%d]", c.field, i)
+		e.inline = c.inline && t.Kind() == reflect.Array
+		e.offset = c.offset + uintptr(i)*elem.Size()
+		e.names = nil
+		for _, name := range c.names {
+			e.names = append(e.names, fmt.Sprintf("%s[%d]", name, i))
+		}
+		if !fields {
 			w.columns = append(w.columns, e)
+			continue
+		}
+		before := len(w.columns)
+		if err := w.structFields(elem, e, e.names); err != nil {
+			return err
+		}
+		if len(w.columns) == before {
+			return fmt.Errorf("field %s (%s) has no exported field that could be a column", c.field, t)
+		}
+		for j := range w.columns[before:] { // the tag names the elements' columns too
+			w.columns[before+j].tagged = w.columns[before+j].tagged || c.tagged
 		}
 	}
 	return nil
 }
 
-// isOneValue reports whether gocsv takes a struct as one value rather than as its fields.
+// resolve settles which field has a name that several have, by Go's rule: the
+// one that fewer embedded structs hold. Where that does not decide, nobody could tell.
+func (w *columnWalk) resolve() error {
+	owner := make(map[string]int, len(w.columns))
+	for i, c := range w.columns {
+		for _, name := range c.names {
+			j, taken := owner[name]
+			if !taken || c.depth < w.columns[j].depth {
+				owner[name] = i
+			}
+		}
+	}
+	kept := w.columns[:0:0]
+	for i, c := range w.columns {
+		var names []string
+		for _, name := range c.names {
+			j := owner[name]
+			if j != i && w.columns[j].depth == c.depth {
+				return fmt.Errorf("fields %s and %s both have the column %q", w.columns[j].field, c.field, name)
+			}
+			if j == i {
+				names = append(names, name)
+			}
+		}
+		if c.names = names; len(names) > 0 {
+			kept = append(kept, c)
+		}
+	}
+	w.columns = kept
+	return nil
+}
+
+func pointedTo(t reflect.Type) (inner reflect.Type, pointer bool) {
+	if t.Kind() == reflect.Pointer {
+		return t.Elem(), true
+	}
+	return t, false
+}
+
+// isOneValue reports whether a struct is one value rather than its fields: whether it
+// has a method of gocsv's, of package encoding or database/sql's Scan.
 func isOneValue(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
-	for _, i := range []reflect.Type{typeMarshaler, typeTextMarshal, typeUnmarshaler, typeWithFields} {
-		if t.Implements(i) || p.Implements(i) {
+	for _, i := range []reflect.Type{
+		typeMarshaler, typeTextMarshal, typeUnmarshaler, typeWithFields, typeTextUnmarshal, typeScanner,
+	} {
+		if p.Implements(i) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package csvcodec
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -22,8 +23,12 @@ type DecodeOptions struct {
 	// Layout is how time.Time values are written, as for [time.Parse]. Defaults
 	// to any of RFC 3339, a date, and a date and time (see the package comment).
 	Layout string
-	// DecimalComma reads a comma in a float as its decimal mark, as gocsv does.
-	// By default it is an error: 1,234 is a thousand or one and a bit, and the
+	// Location is where the clocks stood that showed the times without an offset. A time
+	// that they skipped is an error; of one that they showed twice the first is meant; a
+	// date is the beginning of its day. Defaults to UTC.
+	Location *time.Location
+	// DecimalComma reads the comma in a float as its decimal mark, and then a point is an
+	// error. By default the comma is one: 1,234 is a thousand or one and a bit, and the
 	// file does not say which.
 	DecimalComma bool
 	// AllowInvalidText lets NUL bytes and invalid UTF-8 into strings. By default
@@ -72,10 +77,13 @@ func (d *Decoder[T]) Decode(rec *Record, dst *T) error {
 // decode sets the struct at base, which is zero unless the plan fills it.
 func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 	if len(rec.spans) != p.fields {
-		return rec.fail(-1, "", fieldCount(len(rec.spans), p.fields), ErrFieldCount)
+		return rec.fail(-1, "", fieldCount(rec, p.fields), ErrFieldCount)
 	}
-	if p.general != nil {
-		if e := p.general.decode(rec, base); e != nil {
+	if p.other {
+		if p.whole {
+			return p.decodeWhole(rec, base)
+		}
+		if e := p.decodeReach(rec, base); e != nil {
 			return e
 		}
 	}
@@ -132,20 +140,20 @@ func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
 
 // set converts one field by all the rules.
 func (p *plan) set(rec *Record, o *op, base unsafe.Pointer) *Error {
+	return p.setAt(rec, o, unsafe.Add(base, o.off)) // as in decode
+}
+
+// setAt is set where the field is at dst.
+func (p *plan) setAt(rec *Record, o *op, dst unsafe.Pointer) *Error {
 	sp := rec.spans[o.col]
 	data, lo, hi := rec.locate(sp)
-	dst := unsafe.Add(base, o.off) // as in decode
 	if o.fast == 0 {
-		if lo == hi && o.fallback != nil {
-			data, lo, hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
-		} else if hi-lo == len(p.opts.Null) && string(data[lo:hi]) == p.opts.Null {
-			text := sp.quoted() && o.kind == kindString // in quotes it is that text
-			switch {
-			case o.ptr && !text:
-				return nil
-			case p.opts.Null != "" && !text:
-				return rec.fail(o.col, o.name, quoteValue(data[lo:hi])+" means NULL, but the field is not a pointer", ErrNull)
-			}
+		done, f := p.setNull(o, sp.quoted(), &data, &lo, &hi, dst)
+		if f != nil {
+			return rec.fail(o.col, o.name, f.reason, f.cause)
+		}
+		if done {
+			return nil
 		}
 		if o.ptr {
 			v := o.slab.next(o.typ)
@@ -153,18 +161,61 @@ func (p *plan) set(rec *Record, o *op, base unsafe.Pointer) *Error {
 			dst = v
 		}
 	}
+	if lo == hi && o.zero {
+		reflect.NewAt(o.typ, dst).Elem().SetZero()
+		return nil
+	}
 	if f := p.store(o, data, lo, hi, dst); f != nil {
 		return rec.fail(o.col, o.name, f.reason, f.cause)
 	}
 	return nil
 }
 
-func fieldCount(got, want int) string {
-	s := "s"
+// setNull deals with a value that is empty or NULL: it replaces an empty one by the
+// default, and reports that a NULL is done. In quotes a text is a text, to whatever takes
+// any; a number in quotes is as one without.
+func (p *plan) setNull(o *op, quoted bool, data *[]byte, lo, hi *int, dst unsafe.Pointer) (done bool, f *fault) {
+	text := quoted && (o.kind == kindString || o.kind >= kindText)
+	empty := *lo == *hi
+	switch {
+	case text:
+		return false, nil
+	case empty && o.fallback != nil:
+		*data, *lo, *hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
+		return false, nil
+	case empty && o.zero:
+		return o.ptr || o.kind == kindScan || o.kind == kindScanTime, nil
+	case string((*data)[*lo:*hi]) != p.opts.Null:
+		return false, nil
+	case o.ptr:
+		return true, nil
+	case o.kind == kindScan || o.kind == kindScanTime:
+		return true, scanNull(o, dst)
+	case p.opts.Null != "":
+		return false, &fault{quoteValue((*data)[*lo:*hi]) + " means NULL, but the field is not a pointer", ErrNull}
+	}
+	return false, nil
+}
+
+// emptyFault says that nothing stands where a value is wanted.
+func emptyFault() *fault {
+	return &fault{"is empty; for NULL use a pointer, for a value say omitempty or default= in its csv tag", ErrNoValue}
+}
+
+func fieldCount(rec *Record, want int) string {
+	got, s := len(rec.spans), "s"
 	if got == 1 {
 		s = ""
 	}
-	return fmt.Sprintf("%d field%s, but the header has %d", got, s, want)
+	reason := fmt.Sprintf("%d field%s, but the header has %d", got, s, want)
+	if last := rec.spans[got-1]; got == want+1 && last.lo() == last.hi() && !last.quoted() {
+		reason += "; the line ends in a delimiter and the header does not"
+	}
+	if raw := rec.Raw(); bytes.Count(raw[:len(raw)-1], lineFeed) > 0 {
+		last := rec.line + bytes.Count(raw[:len(raw)-1], lineFeed)
+		reason += fmt.Sprintf("; a quoted field makes one record of lines %d to %d", rec.line, last)
+	}
+	return reason
 }
 
 // A fault is a value that cannot be converted.
@@ -178,56 +229,59 @@ type fault struct {
 func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault {
 	switch o.kind {
 	case kindInt64:
-		v, ok := parseInt(data, lo, hi)
+		v, ok := p.parseInt(data, lo, hi)
+		if !ok && o.typ == typeDuration {
+			v, ok = parseDuration(data[lo:hi])
+		}
 		if !ok {
 			return intFault(data[lo:hi], "int64", 64)
 		}
 		*(*int64)(dst) = v
 	case kindInt32:
-		v, ok := parseInt(data, lo, hi)
+		v, ok := p.parseInt(data, lo, hi)
 		if !ok || v != int64(int32(v)) {
 			return intFault(data[lo:hi], "int32", 32)
 		}
 		*(*int32)(dst) = int32(v)
 	case kindInt16:
-		v, ok := parseInt(data, lo, hi)
+		v, ok := p.parseInt(data, lo, hi)
 		if !ok || v != int64(int16(v)) {
 			return intFault(data[lo:hi], "int16", 16)
 		}
 		*(*int16)(dst) = int16(v)
 	case kindInt8:
-		v, ok := parseInt(data, lo, hi)
+		v, ok := p.parseInt(data, lo, hi)
 		if !ok || v != int64(int8(v)) {
 			return intFault(data[lo:hi], "int8", 8)
 		}
 		*(*int8)(dst) = int8(v)
 	case kindUint64:
-		v, ok := parseUint(data, lo, hi)
+		v, ok := p.parseUint(data, lo, hi)
 		if !ok {
 			return uintFault(data[lo:hi], "uint64", 64)
 		}
 		*(*uint64)(dst) = v
 	case kindUint32:
-		v, ok := parseUint(data, lo, hi)
+		v, ok := p.parseUint(data, lo, hi)
 		if !ok || v != uint64(uint32(v)) {
 			return uintFault(data[lo:hi], "uint32", 32)
 		}
 		*(*uint32)(dst) = uint32(v)
 	case kindUint16:
-		v, ok := parseUint(data, lo, hi)
+		v, ok := p.parseUint(data, lo, hi)
 		if !ok || v != uint64(uint16(v)) {
 			return uintFault(data[lo:hi], "uint16", 16)
 		}
 		*(*uint16)(dst) = uint16(v)
 	case kindUint8:
-		v, ok := parseUint(data, lo, hi)
+		v, ok := p.parseUint(data, lo, hi)
 		if !ok || v != uint64(uint8(v)) {
 			return uintFault(data[lo:hi], "uint8", 8)
 		}
 		*(*uint8)(dst) = uint8(v)
 	case kindFloat64:
 		v, ok := parseFloat64(data, lo, hi)
-		if !ok {
+		if !ok || p.opts.DecimalComma {
 			var err error
 			if v, err = parseFloatSlow(data[lo:hi], 64, p.opts.DecimalComma); err != nil {
 				return floatFault(data[lo:hi], "float64", err)
@@ -242,6 +296,9 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		*(*float32)(dst) = float32(v)
 	case kindBool:
 		v, ok := parseBool(data[lo:hi])
+		if !ok && lo == hi {
+			return emptyFault()
+		}
 		if !ok {
 			return &fault{quoteValue(data[lo:hi]) + " is not a boolean", ErrSyntax}
 		}
@@ -253,22 +310,37 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		}
 		*(*string)(dst) = s
 	case kindTime:
-		v, ok := p.times.parse(data, lo, hi)
-		if !ok {
-			return &fault{quoteValue(data[lo:hi]) + " is not " + p.times.want(), ErrSyntax}
+		v, f := p.times.parse(data, lo, hi)
+		if f != nil {
+			return f
 		}
 		*(*time.Time)(dst) = v
 	case kindText:
 		// A pointer in an interface is the pointer itself: nothing is allocated.
 		v := reflect.NewAt(o.typ, dst).Interface().(encoding.TextUnmarshaler)
 		if err := v.UnmarshalText(data[lo:hi:hi]); err != nil {
+			if lo == hi {
+				return emptyFault()
+			}
 			return ownFault(o.name, data[lo:hi], err)
 		}
 	case kindCSV:
 		v := reflect.NewAt(o.typ, dst).Interface().(gocsv.TypeUnmarshaller)
 		if err := v.UnmarshalCSV(p.arena.clone(data, lo, hi)); err != nil {
+			if lo == hi {
+				return emptyFault()
+			}
 			return ownFault(o.name, data[lo:hi], err)
 		}
+	case kindScan, kindScanTime:
+		return p.scan(o, data, lo, hi, dst)
+	case kindJSON:
+		if !p.opts.AllowInvalidText {
+			if f := checkText(data, lo, hi); f != nil {
+				return f
+			}
+		}
+		return readJSON(o, data[lo:hi], dst)
 	default:
 		return &fault{"no conversion", errors.ErrUnsupported}
 	}

@@ -46,13 +46,13 @@ func readSome[T any](t testing.TB, in string, o ReadOptions) (got []T, bad []*Er
 }
 
 type everyKind struct {
-	I    int       `csv:"i"`
-	I8   int8      `csv:"i8"`
-	U    uint      `csv:"u"`
-	U16  uint16    `csv:"u16"`
-	F    float64   `csv:"f"`
-	F32  float32   `csv:"f32"`
-	B    bool      `csv:"b"`
+	I    int       `csv:"i,omitempty"`
+	I8   int8      `csv:"i8,omitempty"`
+	U    uint      `csv:"u,omitempty"`
+	U16  uint16    `csv:"u16,omitempty"`
+	F    float64   `csv:"f,omitempty"`
+	F32  float32   `csv:"f32,omitempty"`
+	B    bool      `csv:"b,omitempty"`
 	S    string    `csv:"s"`
 	T    time.Time `csv:"t"`
 	PI   *int64    `csv:"pi"`

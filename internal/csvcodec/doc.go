@@ -3,7 +3,7 @@
 //	io.Reader ──▶ Scanner ──▶ Record ──▶ Decoder[T] ──▶ T        Reader[T] is all of it
 //	              one buffer,  views      a plan made once
 //	              one mark a   into the   for type and header;
-//	              byte         buffer     gocsv for what it does not know
+//	              byte         buffer     reflection behind pointers
 //
 //	T ──▶ Encoder[T] ──▶ []byte                                  a plan made once for the type
 //
@@ -34,7 +34,9 @@
 //
 // RFC 4180: fields with commas, quotes or line ends stand in quotes, a quote
 // inside is doubled. Lines end in LF or CRLF, the last one perhaps in nothing;
-// a CR elsewhere is part of its field. A UTF-8 byte order mark is skipped, as are blank lines.
+// a CR elsewhere is part of its field. A UTF-8 byte order mark is skipped, as are blank lines,
+// except below a header of one column: there one is an empty field, which is NULL. What is no
+// such input at all, an archive or UTF-16, is an [*InputError] that names it.
 // Options name another delimiter, a comment character, the largest record and
 // the largest number of columns. A quote in a field that does not begin with
 // one, text behind a closing quote and a quote without a partner are errors. A
@@ -48,22 +50,26 @@
 // gocsv's tags are the contract: `csv:"name"`, several names to a field, "-",
 // omitempty, default=, partial, csv[]; embedded structs, nested ones with their
 // name as prefix; TypeUnmarshaller and TypeMarshaller, encoding.TextUnmarshaler
-// and TextMarshaler, UnmarshalCSVWithFields on the struct itself. A field with a csv tag is required: when the
+// and TextMarshaler, UnmarshalCSVWithFields on the struct itself. Types with database/sql's Scan
+// are one value too, as sql.NullString and pgtype.Date are: NULL is Scan(nil), and what their Value
+// gives is written. A field with a csv tag is required: when the
 // header lacks it, NewDecoder says so with the nearest spelling. A field
 // without a tag is filled when the header has the field's name, and required only when no
-// field of the struct has a tag.
+// field of the struct has a tag. The first entry of a tag is a name, whatever it looks like,
+// and the names of a tag joined by their commas are one more.
 //
-// Compiled, straight from the bytes into the field: all ints, uints, floats,
-// bool, string, time.Time, types whose underlying type is one of these, what
-// has an UnmarshalText or UnmarshalCSV of its own, and pointers to any of these, in the struct itself
-// or in structs held by value. Everything else, slices, JSON and fields behind
-// a pointer to a struct among it, goes through gocsv itself.
+// What a field cannot be filled with or written from, a tag that is half understood, an option
+// that a field ignores, and two fields of one column are errors of NewDecoder and NewEncoder. Of
+// fields of one name, the one that fewer embedded structs hold has it, as in Go.
+//
+// Fields in the struct itself are compiled, straight from the bytes into the field; those
+// behind a pointer to a struct or in a slice (csv[]) go by reflection, with the same rules. A slice
+// without csv[] is JSON. A pointer to a struct is nil, and a slice ends, where all of its columns are NULL.
 //
 // # Values
 //
 // As gocsv reads them, for better or worse: spaces around numbers and
-// booleans do not count, and an empty number is 0, an empty boolean false;
-// integers may be written 0x1f, 0b11, 0o17 and 1_000, and with a fraction of
+// booleans do not count; integers may be written 0x1f, 0b11, 0o17 and 1_000, and with a fraction of
 // zeros (12.00); booleans also as yes and no.
 //
 // Differences from gocsv, all of them because its answer loses something:
@@ -75,7 +81,16 @@
 //   - Zeros in front do not make a number octal: 010 is 10 (gocsv: 8) and 08 is 8
 //     (gocsv: an error). 0o10 is 8 in both, 0_7 an error.
 //   - A comma in a float is an error unless DecimalComma is set (gocsv reads
-//     1,234 as 1.234).
+//     1,234 as 1.234), and with it a point is one.
+//   - An empty number, boolean or time is an error (gocsv: 0 and false); omitempty makes
+//     it the zero value. In quotes the empty text is a text, also where there is a default.
+//   - A zone's abbreviation is an error but for UTC, GMT and those of Location.
+//   - Fields behind pointers follow all these rules, and a pointer to a struct stays nil
+//     where there is nothing for it (gocsv makes one of zeros). Cells at the end of a csv[]
+//     slice that are empty are no elements.
+//   - "-" leaves an embedded struct out (gocsv ignores tags there).
+//   - JSON in a slice must be held whole: no unknown member, no null for a number.
+//   - A time.Duration is also read as it is written, 1h30m0s.
 //   - A float32 is rounded once (gocsv rounds to float64 first).
 //   - A NUL byte or invalid UTF-8 in a string is an error unless
 //     AllowInvalidText is set.
@@ -90,11 +105,14 @@
 //
 // # Writing
 //
-// The bytes are gocsv's, field by field, but for four things: a pointer to an
-// empty string is written "" so that it is not NULL; so is the empty field
-// of a struct with one column, whose blank line would be no record; a field that begins with a
+// The bytes are gocsv's, field by field, but for these: a pointer to an
+// empty string is written "" so that it is not NULL, and so is an empty text behind a pointer or one whose tag has a
+// default; in a struct of one column the empty text is "" and NULL a blank line, as in COPY; a field that begins with a
 // byte order mark stands in quotes; and CRLF ends records without
 // changing the line ends inside fields.
+//
+// What is written is read back as it was by the same struct and options, or is an error: a
+// time that the Layout cuts, a NULL token that is a value, more elements than csv[] has columns.
 //
 // # Splitting
 //

@@ -1,7 +1,9 @@
 package csvcodec
 
 import (
+	"database/sql/driver"
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -27,6 +29,8 @@ type EncodeOptions struct {
 	// Layout is how time.Time values are written, as for [time.Time.Format].
 	// Defaults to RFC 3339 with as many digits of the second as are needed.
 	Layout string
+	// Location is whose clocks a Layout without an offset shows. Defaults to UTC.
+	Location *time.Location
 }
 
 // An Encoder writes structs of type T as CSV: one plan, made once for the
@@ -34,7 +38,6 @@ type EncodeOptions struct {
 // for one goroutine.
 type Encoder[T any] struct {
 	plan *encodePlan
-	one  []T // for gocsv, which writes slices
 }
 
 // NewEncoder makes the plan for T, a struct.
@@ -67,21 +70,15 @@ func (e *Encoder[T]) AppendHeader(dst []byte) []byte {
 // Append appends one record with its line ending. On error, which names the
 // column, dst is returned as it was.
 func (e *Encoder[T]) Append(dst []byte, rec *T) ([]byte, error) {
-	if e.plan.general {
-		e.one = append(e.one[:0], *rec)
-		if err := e.plan.marshalGeneral(e.one); err != nil {
-			return dst, err
-		}
-		clear(e.one)
-	}
 	return e.plan.append(dst, unsafe.Pointer(rec))
 }
 
 const (
-	kindMarshalCSV  = kindCSV + 1 + iota // gocsv.TypeMarshaller
-	kindAppendText                       // encoding.TextAppender
-	kindMarshalText                      // encoding.TextMarshaler
-	kindStringer                         // fmt.Stringer
+	kindMarshalCSV  = kindJSON + 1 + iota // gocsv.TypeMarshaller
+	kindAppendText                        // encoding.TextAppender
+	kindMarshalText                       // encoding.TextMarshaler
+	kindStringer                          // fmt.Stringer
+	kindValuer                            // database/sql/driver.Valuer
 )
 
 var (
@@ -104,6 +101,8 @@ func encodeKind(t reflect.Type) kind {
 				return kindAppendText // the same text, by its contract, without an allocation
 			}
 			return kindMarshalText
+		case p.Implements(typeValuer) && p.Implements(typeScanner):
+			return kindValuer // as it is read
 		case p.Implements(typeStringer):
 			return kindStringer
 		}
@@ -118,6 +117,11 @@ type encodeOp struct {
 	ptr  bool
 	typ  reflect.Type // of the value, or of what the pointer points to
 	name string
+	// index leads to the field where no offset does; holders are what it lies in.
+	index   []int
+	holders []int
+	// nilIsDefault: NULL would be read back as the tag's default.
+	nilIsDefault bool
 }
 
 type encodePlan struct {
@@ -128,9 +132,10 @@ type encodePlan struct {
 	lineEnd  string
 	null     string
 	layout   string
-	oddComma bool   // the delimiter may stand in a number
-	general  bool   // some op is left to gocsv
-	row      rowTap // what gocsv made of the record
+	oddComma bool // the delimiter may stand in a number
+	typ      reflect.Type
+	reach    reachEncoder
+	times    timeParser
 	scratch  []byte
 }
 
@@ -144,27 +149,37 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 	if strings.ContainsAny(o.Null, "\"\r\n"+string(rune(o.Comma))) {
 		return nil, fmt.Errorf("%q cannot stand for NULL: it would have to be in quotes", o.Null)
 	}
-	columns, err := columnsOf(t)
+	if err := checkLayout(o.Layout); err != nil {
+		return nil, err
+	}
+	s, err := shapeOf(t)
 	if err != nil {
 		return nil, err
 	}
-	p := &encodePlan{comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout}
+	p := &encodePlan{
+		typ: t, times: newTimeParser(o.Layout, o.Location), comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout,
+	}
 	if o.CRLF {
 		p.lineEnd = "\r\n"
 	}
-	for _, c := range columns {
-		op := encodeOp{off: c.offset, typ: c.typ, name: c.name()}
-		if c.typ.Kind() == reflect.Pointer {
-			op.ptr, op.typ = true, c.typ.Elem()
+	times := false
+	for _, c := range s.columns {
+		op := encodeOp{off: c.offset, name: c.name(), nilIsDefault: c.fallback != ""}
+		op.typ, op.ptr = pointedTo(c.typ)
+		if op.kind = encodeKind(op.typ); op.kind == kindNone {
+			err := noConversion(c.typ, "to text from", "MarshalText, MarshalCSV, String or Value")
+			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
 		}
-		if op.kind = encodeKind(op.typ); !c.inline {
-			op.kind = kindGocsv
+		if !c.inline {
+			op.index, op.off = c.index, 0 // no offset leads there
+			op.holders = p.reach.holdersOf(t, c.index, c.name())
 		}
-		if op.kind == kindGocsv {
-			p.general = true
-		}
+		times = times || op.kind == kindTime || op.kind == kindValuer && isTimeScanner(op.typ)
 		p.header = append(p.header, c.name())
 		p.ops = append(p.ops, op)
+	}
+	if (o.Layout != "" || o.Location != nil) && !times {
+		return nil, fmt.Errorf("a Layout or a Location is set, but %s has no field for a time", t)
 	}
 	return p, nil
 }
@@ -172,6 +187,7 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 // append appends the record of the struct at base.
 func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 	start := len(dst)
+	null := false // the last field
 	for i := range p.ops {
 		o := &p.ops[i]
 		if i > 0 {
@@ -180,9 +196,17 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 		// off is the offset of a field of the struct at base, and kind and ptr
 		// tell its type, so this and what is read stay inside the struct.
 		src := unsafe.Add(base, o.off)
-		if o.ptr && o.kind != kindGocsv {
+		if o.index != nil || o.nilIsDefault {
+			var err error
+			if dst, err = p.appendReach(dst, o, base); err != nil {
+				return dst[:start], fmt.Errorf("column %q: %w", o.name, err)
+			}
+			continue
+		}
+		if o.ptr {
 			if src = *(*unsafe.Pointer)(src); src == nil {
 				dst = append(dst, p.null...)
+				null = true
 				continue
 			}
 		}
@@ -198,89 +222,151 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 			continue
 		}
 		var err error
-		if dst, err = p.appendOther(dst, o, i, src); err != nil {
+		if dst, null, err = p.appendOther(dst, o, src); err != nil {
 			return dst[:start], fmt.Errorf("column %q: %w", o.name, err)
 		}
 	}
-	if len(p.ops) == 1 && len(dst) == start {
-		dst = append(dst, `""`...) // a blank line would be no record
+	if p.reach.names != nil {
+		if name, found := p.reach.hidden(); found {
+			return dst[:start], fmt.Errorf("column %q: it is part of something whose columns are all empty, "+
+				"which would be read back as nil", name)
+		}
+	}
+	if len(p.ops) == 1 && len(dst) == start && !null && p.ops[0].holders == nil {
+		dst = append(dst, `""`...) // a blank line would be NULL
 	}
 	return append(dst, p.lineEnd...), nil
 }
 
-func (p *encodePlan) appendOther(dst []byte, o *encodeOp, i int, src unsafe.Pointer) ([]byte, error) {
+func (p *encodePlan) appendOther(dst []byte, o *encodeOp, src unsafe.Pointer) (out []byte, null bool, err error) {
+	start := len(dst)
 	switch o.kind {
+	case kindString:
+		return p.appendString(dst, *(*string)(src), o.ptr), false, nil
+	case kindInt64:
+		dst = p.appendInt(dst, *(*int64)(src))
+	case kindFloat64:
+		dst = p.appendFloat(dst, *(*float64)(src))
 	case kindInt32:
-		return p.appendInt(dst, int64(*(*int32)(src))), nil
+		dst = p.appendInt(dst, int64(*(*int32)(src)))
 	case kindInt16:
-		return p.appendInt(dst, int64(*(*int16)(src))), nil
+		dst = p.appendInt(dst, int64(*(*int16)(src)))
 	case kindInt8:
-		return p.appendInt(dst, int64(*(*int8)(src))), nil
+		dst = p.appendInt(dst, int64(*(*int8)(src)))
 	case kindUint64:
-		return p.appendUint(dst, *(*uint64)(src)), nil
+		dst = p.appendUint(dst, *(*uint64)(src))
 	case kindUint32:
-		return p.appendUint(dst, uint64(*(*uint32)(src))), nil
+		dst = p.appendUint(dst, uint64(*(*uint32)(src)))
 	case kindUint16:
-		return p.appendUint(dst, uint64(*(*uint16)(src))), nil
+		dst = p.appendUint(dst, uint64(*(*uint16)(src)))
 	case kindUint8:
-		return p.appendUint(dst, uint64(*(*uint8)(src))), nil
+		dst = p.appendUint(dst, uint64(*(*uint8)(src)))
 	case kindFloat32:
-		return p.appendFloat32(dst, *(*float32)(src)), nil
+		dst = p.appendFloat32(dst, *(*float32)(src))
 	case kindBool:
 		if *(*bool)(src) {
-			return p.appendText(dst, "true"), nil
+			dst = p.appendText(dst, "true")
+		} else {
+			dst = p.appendText(dst, "false")
 		}
-		return p.appendText(dst, "false"), nil
 	case kindTime:
-		return p.appendTime(dst, *(*time.Time)(src))
-	case kindGocsv:
-		return p.appendText(dst, p.row.fields[i]), nil
+		dst, err = p.appendTime(dst, *(*time.Time)(src))
+	case kindJSON:
+		text, err := appendJSON(o.typ, src)
+		if err != nil {
+			return dst, false, err
+		}
+		return p.appendString(dst, string(text), o.ptr), false, nil
+	default:
+		return p.appendOwn(dst, o, src)
 	}
-	// The type's own method, on a pointer as gocsv calls it.
+	if o.ptr && err == nil && p.null != "" && string(dst[start:]) == p.null {
+		err = fmt.Errorf("the value %s is written as NULL is: choose another token", p.null)
+	}
+	return dst, false, err
+}
+
+// appendOwn appends what a type's own method says, on a pointer as gocsv calls it.
+func (p *encodePlan) appendOwn(dst []byte, o *encodeOp, src unsafe.Pointer) (out []byte, null bool, err error) {
 	v := reflect.NewAt(o.typ, src).Interface()
-	var err error
 	switch o.kind {
 	case kindAppendText:
 		if p.scratch, err = v.(encoding.TextAppender).AppendText(p.scratch[:0]); err != nil {
-			return dst, err
+			return dst, false, err
 		}
-		return p.appendBytes(dst, p.scratch), nil
+		if p.null == "" && !o.ptr {
+			return p.appendBytes(dst, p.scratch), false, nil
+		}
+		return p.appendString(dst, string(p.scratch), o.ptr), false, nil
 	case kindMarshalText:
 		text, err := v.(encoding.TextMarshaler).MarshalText()
 		if err != nil {
-			return dst, err
+			return dst, false, err
 		}
-		return p.appendBytes(dst, text), nil
+		return p.appendString(dst, string(text), o.ptr), false, nil
 	case kindMarshalCSV:
 		text, err := v.(gocsv.TypeMarshaller).MarshalCSV()
 		if err != nil {
-			return dst, err
+			return dst, false, err
 		}
-		return p.appendText(dst, text), nil
-	default:
-		return p.appendText(dst, v.(fmt.Stringer).String()), nil
+		return p.appendString(dst, text, o.ptr), false, nil
+	case kindStringer:
+		return p.appendString(dst, v.(fmt.Stringer).String(), o.ptr), false, nil
 	}
+	value, err := v.(driver.Valuer).Value()
+	if err != nil {
+		return dst, false, err
+	}
+	if value == nil {
+		if o.ptr {
+			return dst, false, errors.New("a pointer to NULL would be read back as nil")
+		}
+		return append(dst, p.null...), true, nil
+	}
+	return p.appendValue(dst, value)
 }
 
-// marshalGeneral has gocsv write the record in rows, a slice of one, for the
-// columns that are its business.
-func (p *encodePlan) marshalGeneral(rows any) (err error) {
-	defer recoverTo(&err)
-	if err := gocsv.MarshalCSVWithoutHeaders(rows, &p.row); err != nil {
-		return err
+// appendValue appends what a driver.Valuer gave, which is not nil.
+func (p *encodePlan) appendValue(dst []byte, value any) (out []byte, null bool, err error) {
+	switch v := value.(type) {
+	case string:
+		return p.appendString(dst, v, true), false, nil
+	case []byte:
+		return p.appendString(dst, string(v), true), false, nil
 	}
-	if len(p.row.fields) != len(p.ops) {
-		return fmt.Errorf("gocsv wrote %d fields where %d were expected", len(p.row.fields), len(p.ops))
+	held := reflect.New(reflect.TypeOf(value))
+	held.Elem().Set(reflect.ValueOf(value))
+	o := encodeOp{kind: encodeKind(held.Elem().Type()), typ: held.Elem().Type(), ptr: true}
+	if o.kind == kindNone || o.kind == kindJSON || o.kind == kindValuer {
+		return dst, false, fmt.Errorf("its Value is a %T, which has no text", value)
 	}
-	return nil
+	return p.appendOther(dst, &o, held.UnsafePointer())
 }
 
-// rowTap is a gocsv.CSVWriter that keeps the row.
-type rowTap struct{ fields []string }
-
-func (r *rowTap) Write(row []string) error {
-	r.fields = append(r.fields[:0], row...)
-	return nil
+// appendReach appends a field that no offset leads to, or one whose tag has a default.
+func (p *encodePlan) appendReach(dst []byte, o *encodeOp, base unsafe.Pointer) ([]byte, error) {
+	src := unsafe.Add(base, o.off)
+	if o.index != nil {
+		v, ok := reach(reflect.NewAt(p.typ, base).Elem(), o.index, false)
+		if !ok {
+			return append(dst, p.null...), nil
+		}
+		src = v.Addr().UnsafePointer()
+	}
+	if o.ptr {
+		if src = *(*unsafe.Pointer)(src); src == nil {
+			if o.nilIsDefault {
+				return dst, errors.New("nil would be read back as the default")
+			}
+			p.reach.note(o.holders, false)
+			return append(dst, p.null...), nil
+		}
+	}
+	shown := encodeOp{kind: o.kind, typ: o.typ, ptr: true} // an empty text in quotes
+	dst, null, err := p.appendOther(dst, &shown, src)
+	if err == nil && null && o.nilIsDefault {
+		err = errors.New("NULL would be read back as the default")
+	}
+	p.reach.note(o.holders, !null)
+	return dst, err
 }
-func (r *rowTap) Flush()       {}
-func (r *rowTap) Error() error { return nil }

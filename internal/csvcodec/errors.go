@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // What can be wrong with a record or a value. An *[Error] wraps one of these
@@ -33,6 +34,8 @@ var (
 	ErrNUL = errors.New("NUL byte in text")
 	// ErrNull says that a value is NULL where the field cannot hold it.
 	ErrNull = errors.New("NULL in a field that is not a pointer")
+	// ErrNoValue says that a value is empty where the field cannot be.
+	ErrNoValue = errors.New("no value")
 	// ErrEmpty says that the input ended before its header.
 	ErrEmpty = errors.New("the input is empty: there is no header")
 )
@@ -75,6 +78,10 @@ func (e *Error) Error() string {
 	case e.ColumnName != "":
 		b.WriteString("column ")
 		b.WriteString(strconv.Quote(e.ColumnName))
+		if errors.Is(e.Err, ErrNoValue) {
+			b.WriteString(" ") // the column is what is empty
+			break
+		}
 		b.WriteString(": ")
 	case e.Column > 0:
 		b.WriteString("field ")
@@ -94,25 +101,10 @@ const (
 )
 
 // cutValue shortens a value for an error, between two runes.
-func cutValue(b []byte) string {
-	if len(b) <= maxErrorValue {
-		return string(b)
-	}
-	n := maxErrorValue
-	for n > maxErrorValue-utf8.UTFMax && !utf8.RuneStart(b[n]) {
-		n--
-	}
-	return string(b[:n])
-}
+func cutValue(b []byte) string { return string(cleantext.Cut(b, maxErrorValue)) }
 
 // quoteValue shows a value in a message: quoted, cut, with an ellipsis when it was.
-func quoteValue(b []byte) string {
-	s := cutValue(b)
-	if len(s) < len(b) {
-		return strconv.Quote(s) + "..."
-	}
-	return strconv.Quote(s)
-}
+func quoteValue(b []byte) string { return cleantext.Quote(b, maxErrorValue) }
 
 // ownFault is for a type that converts itself: its own error is the best there is,
 // but many say the value too, some the column, and each is to be read once. An error that

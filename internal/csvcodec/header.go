@@ -1,6 +1,7 @@
 package csvcodec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,9 @@ import (
 // ReadHeader reads the first record as the names of the columns. An input that
 // ends before it is [ErrEmpty].
 func ReadHeader(s *Scanner) ([]string, error) {
+	if err := s.Identify(); err != nil {
+		return nil, err
+	}
 	rec, err := s.Next()
 	if errors.Is(err, io.EOF) {
 		return nil, ErrEmpty
@@ -24,21 +28,20 @@ func ReadHeader(s *Scanner) ([]string, error) {
 	header := make([]string, rec.Len())
 	for i := range header {
 		field := rec.Field(i)
-		if !utf8.Valid(field) {
-			reason := fmt.Sprintf("%s is not valid UTF-8", quoteValue(field))
-			if i == 0 && (strings.HasPrefix(string(field), "\xff\xfe") || strings.HasPrefix(string(field), "\xfe\xff")) {
-				reason = "the input is UTF-16; convert it to UTF-8"
-			}
-			return nil, rec.fail(i, "", reason, ErrInvalidUTF8)
+		if !rec.Quoted(i) && bytes.IndexByte(field, '\r') >= 0 {
+			return nil, &InputError{What: "the lines end in CR alone", Advice: "convert them to LF, for instance with tr '\\r' '\\n'"}
 		}
 		header[i] = string(field)
 	}
+	// A column alone is NULL where its line is blank.
+	s.keepBlank = len(header) == 1
 	return header, nil
 }
 
 // matchHeader says for each name of the header which column it is, -1 for none.
 // As in gocsv the first field that answers to a name gets it.
-func matchHeader(columns []column, header []string, allowMissing bool) ([]int, error) {
+func matchHeader(s *shape, header []string, allowMissing bool) ([]int, error) {
+	columns := s.columns
 	match := make([]int, len(header))
 	from := make([]int, len(columns)) // the header's column of each, counted from 1
 	// Matching compares every name with every field; a name seen exactly is
@@ -66,7 +69,7 @@ func matchHeader(columns []column, header []string, allowMissing bool) ([]int, e
 			continue
 		}
 		if from[k] > 0 {
-			return nil, &HeaderError{Duplicate: name, Present: header}
+			return nil, &HeaderError{Duplicate: name, Present: header, Hint: "rename all but one of them"}
 		}
 		match[i] = k
 		from[k] = i + 1
@@ -74,9 +77,13 @@ func matchHeader(columns []column, header []string, allowMissing bool) ([]int, e
 	if allowMissing {
 		return match, nil
 	}
+	if err := checkNests(s, from); err != nil {
+		err.Present = header
+		return nil, err
+	}
 	e := &HeaderError{Present: header}
 	for i, c := range columns {
-		if from[i] > 0 || !c.tagged || shadowed(columns, from, i) {
+		if from[i] > 0 || !c.tagged {
 			continue
 		}
 		e.Missing = append(e.Missing, c.name())
@@ -85,15 +92,49 @@ func matchHeader(columns []column, header []string, allowMissing bool) ([]int, e
 	if len(e.Missing) == 0 {
 		return match, nil
 	}
-	if len(header) == 1 {
-		for _, other := range []string{";", "\t", "|", ","} {
-			if strings.Contains(header[0], other) {
-				e.Hint = fmt.Sprintf("is the delimiter %q?", other)
-				break
-			}
+	e.Hint = headerHint(header, e.Missing)
+	return nil, e
+}
+
+// headerHint guesses why columns are missing.
+func headerHint(header, missing []string) string {
+	for _, h := range header {
+		if !utf8.ValidString(h) {
+			return fmt.Sprintf("%s is not UTF-8: convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8", quoteValue([]byte(h)))
 		}
 	}
-	return nil, e
+	if len(header) > 1 {
+		return ""
+	}
+	for _, other := range []string{";", "\t", "|", ","} {
+		if strings.Contains(header[0], other) {
+			return fmt.Sprintf("is the delimiter %q?", other)
+		}
+	}
+	return ""
+}
+
+// checkNests finds a struct field that a tag names of whose columns the header has none:
+// it would stay zero without a word.
+func checkNests(s *shape, from []int) *HeaderError {
+	for n, nest := range s.nests {
+		var names []string
+		found := false
+		for i, c := range s.columns {
+			if c.nest == n {
+				names = append(names, c.name())
+				found = found || from[i] > 0
+			}
+		}
+		if found || len(names) == 0 || slices.ContainsFunc(s.columns, func(c column) bool { return c.nest == n && c.tagged }) {
+			continue
+		}
+		e := &HeaderError{Missing: names, Nearest: make([]string, len(names))}
+		e.Hint = fmt.Sprintf("field %s is a %s, which has neither UnmarshalText, UnmarshalCSV nor Scan to fill it from a column %q",
+			nest.field, nest.typ, nest.name)
+		return e
+	}
+	return nil
 }
 
 // firstLenient finds a field before k that answers to a name which is exactly
@@ -106,17 +147,6 @@ func firstLenient(before []column, name string, k int) int {
 		return i
 	}
 	return k
-}
-
-// shadowed reports whether another field of the same name has the column, as
-// an outer field has before an embedded one.
-func shadowed(columns []column, from []int, i int) bool {
-	for j, c := range columns {
-		if j != i && from[j] > 0 && slices.ContainsFunc(c.names, func(n string) bool { return slices.Contains(columns[i].names, n) }) {
-			return true
-		}
-	}
-	return false
 }
 
 // nearest finds the name in the header that is spelled most like name; none
@@ -133,4 +163,29 @@ func nearest(name string, header []string) string {
 		}
 	}
 	return at
+}
+
+// HintHeader looks for a header behind lines that are none, as titles of reports are, when
+// the first record lacks columns. It reads on in s, which is of no use afterwards.
+func HintHeader(s *Scanner, e *HeaderError) {
+	if len(e.Missing) == 0 || e.Hint != "" && len(e.Present) > 1 {
+		return
+	}
+	for range 20 {
+		rec, err := s.Next()
+		if _, bad := errors.AsType[*Error](err); bad {
+			continue
+		}
+		if err != nil {
+			return
+		}
+		names := make(map[string]bool, rec.Len())
+		for i := range rec.Len() {
+			names[strings.TrimSpace(string(rec.Field(i)))] = true
+		}
+		if !slices.ContainsFunc(e.Missing, func(name string) bool { return !names[name] }) {
+			e.Hint = fmt.Sprintf("line %d has them: remove the lines before it", rec.Line())
+			return
+		}
+	}
 }

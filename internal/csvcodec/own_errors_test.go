@@ -65,7 +65,6 @@ func TestAnErrorOfATypesOwnDoesNotRepeatWhatIsBeforeIt(t *testing.T) {
 		{"it says the value twice and another", refuse[twice](t, "abc"), "abc", `"abc": neither ... nor "ABC" nor ...`},
 		{"it does not quote the value, which could be a word", refuse[plain](t, "abc"), "abc", `"abc": abc is no colour`},
 		{"it does not say the value", refuse[silent](t, "abc"), "abc", `"abc": no such colour`},
-		{"the value is empty", refuse[begins](t, ""), "", `"" is no colour`},
 		{"the value needs escapes", refuse[begins](t, "a\"\n"), "a\"\n", `"a\"\n" is no colour`},
 		{"the value is long", refuse[begins](t, long), long[:100], `"` + long[:100] + `"... is no colour`},
 		{"the value is long and within", refuse[ends](t, long), long[:100], `"` + long[:100] + `"...: no such colour: ...`},

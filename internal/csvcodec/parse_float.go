@@ -83,20 +83,28 @@ func longDecimal(b []byte) (whole uint64, places int, ok bool) {
 	return whole, 0, len(b) <= 15
 }
 
-// parseFloatSlow is gocsv's reading: surrounding space does not count, nothing
-// is zero, the rest is strconv's. The result is rounded once, to size bits.
+// parseFloatSlow is gocsv's reading: surrounding space does not count, the rest is
+// strconv's. The result is rounded once, to size bits.
 func parseFloatSlow(value []byte, size int, decimalComma bool) (float64, error) {
 	s := strings.TrimSpace(string(value))
-	if s == "" {
-		return 0, nil
-	}
 	if decimalComma {
+		if strings.Contains(s, ".") {
+			return 0, errPoint
+		}
 		s = strings.ReplaceAll(s, ",", ".")
 	}
 	return strconv.ParseFloat(s, size)
 }
 
+var errPoint = errors.New("with DecimalComma a point is no decimal mark")
+
 func floatFault(value []byte, name string, err error) *fault {
+	if len(value) == 0 {
+		return emptyFault()
+	}
+	if errors.Is(err, errPoint) {
+		return &fault{quoteValue(value) + " is not a number: " + errPoint.Error(), ErrSyntax}
+	}
 	if errors.Is(err, strconv.ErrRange) {
 		return &fault{quoteValue(value) + " does not fit " + name, ErrRange}
 	}
@@ -104,7 +112,7 @@ func floatFault(value []byte, name string, err error) *fault {
 }
 
 // parseBool is gocsv's reading: yes and no in any case, what strconv.ParseBool
-// takes, and nothing is false.
+// takes.
 func parseBool(value []byte) (v, ok bool) {
 	switch string(value) {
 	case "true", "t", "1":
@@ -116,7 +124,7 @@ func parseBool(value []byte) (v, ok bool) {
 	switch {
 	case strings.EqualFold(s, "yes"):
 		return true, true
-	case strings.EqualFold(s, "no"), s == "":
+	case strings.EqualFold(s, "no"):
 		return false, true
 	}
 	v, err := strconv.ParseBool(s)

@@ -1,10 +1,12 @@
 package csvcodec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // digits8 is the number that eight bytes spell, the first byte the highest
@@ -89,13 +91,10 @@ var errFraction = errors.New("has a fraction")
 
 // integerText brings an integer as gocsv takes it into the form that strconv
 // takes, and says in which base to read it. Surrounding space does not count,
-// nothing is zero, a fraction of zeros is dropped, and 0x, 0o and 0b lead other
+// a fraction of zeros is dropped, and 0x, 0o and 0b lead other
 // bases. Zeros before a decimal number do not make it octal.
 func integerText(value []byte) (s string, base int, err error) {
 	s = strings.TrimSpace(string(value))
-	if s == "" {
-		return "0", 10, nil
-	}
 	if whole, fraction, ok := strings.Cut(s, "."); ok {
 		if strings.Trim(fraction, "0") != "" {
 			return "", 0, errFraction
@@ -128,8 +127,39 @@ func parseUintSlow(value []byte) (uint64, error) {
 	return strconv.ParseUint(s, base, 64)
 }
 
+// parseInt reads an integer. Under a decimal comma a point is no fraction's: it may stand
+// between thousands.
+func (p *plan) parseInt(data []byte, lo, hi int) (int64, bool) {
+	v, ok := parseInt(data, lo, hi)
+	if ok && p.opts.DecimalComma && bytes.IndexByte(data[lo:hi], '.') >= 0 {
+		return 0, false
+	}
+	return v, ok
+}
+
+// parseUint is parseInt without a sign.
+func (p *plan) parseUint(data []byte, lo, hi int) (uint64, bool) {
+	v, ok := parseUint(data, lo, hi)
+	if ok && p.opts.DecimalComma && bytes.IndexByte(data[lo:hi], '.') >= 0 {
+		return 0, false
+	}
+	return v, ok
+}
+
+// parseDuration reads what a time.Duration is written as, 1h30m0s.
+func parseDuration(value []byte) (int64, bool) {
+	d, err := time.ParseDuration(string(value))
+	return int64(d), err == nil
+}
+
 func intFault(value []byte, name string, size uint) *fault {
-	_, err := parseIntSlow(value)
+	if len(value) == 0 {
+		return emptyFault()
+	}
+	v, err := parseIntSlow(value)
+	if err == nil && fitsInt(v, size) { // but for its point, under a decimal comma
+		return &fault{quoteValue(value) + " is not an integer: with DecimalComma a point is no decimal mark", ErrSyntax}
+	}
 	if err == nil || errors.Is(err, strconv.ErrRange) {
 		return &fault{fmt.Sprintf("%s does not fit %s (%d to %d)", quoteValue(value), name,
 			int64(-1)<<(size-1), int64(1)<<(size-1)-1), ErrRange}
@@ -137,8 +167,16 @@ func intFault(value []byte, name string, size uint) *fault {
 	return integerFault(value, err)
 }
 
+func fitsInt(v int64, size uint) bool { return v<<(64-size)>>(64-size) == v }
+
 func uintFault(value []byte, name string, size uint) *fault {
-	_, err := parseUintSlow(value)
+	if len(value) == 0 {
+		return emptyFault()
+	}
+	v, err := parseUintSlow(value)
+	if err == nil && v>>(size-1)>>1 == 0 {
+		return &fault{quoteValue(value) + " is not an integer: with DecimalComma a point is no decimal mark", ErrSyntax}
+	}
 	if err == nil || errors.Is(err, strconv.ErrRange) {
 		return &fault{fmt.Sprintf("%s does not fit %s (0 to %d)", quoteValue(value), name,
 			uint64(1)<<(size-1)<<1-1), ErrRange}

@@ -1,49 +1,144 @@
 package csvcodec
 
 import (
+	"fmt"
+	"strings"
 	"time"
 )
 
 // A timeParser reads the forms of time.Time that DecodeOptions.Layout allows.
 type timeParser struct {
-	layout string
-	// dates: 2006-01-02 is among the forms.
+	layout   string
+	location *time.Location // nil for UTC
+	// dates: 2006-01-02 is among the forms, and means midnight in UTC.
 	dates bool
+	// numeric and abbreviated: the layout has an offset, or the abbreviation of a zone.
+	numeric, abbreviated bool
 }
 
-func newTimeParser(layout string) timeParser {
-	return timeParser{layout: layout, dates: layout == "" || layout == time.DateOnly}
-}
-
-// want ends the sentence "x is not".
-func (p *timeParser) want() string {
-	if p.layout != "" {
-		return "a time of the form " + p.layout
+func newTimeParser(layout string, location *time.Location) timeParser {
+	if location == time.UTC {
+		location = nil
 	}
-	return "a time: want 2006-01-02, 2006-01-02 15:04:05 or RFC 3339"
+	return timeParser{
+		layout: layout, location: location,
+		dates:       location == nil && (layout == "" || layout == time.DateOnly),
+		numeric:     strings.Contains(layout, "-07") || strings.Contains(layout, "Z07"),
+		abbreviated: strings.Contains(layout, "MST"),
+	}
+}
+
+// checkLayout refuses a layout in which no part of a time can be seen.
+func checkLayout(layout string) error {
+	if layout == "" {
+		return nil
+	}
+	one := time.Date(2001, 2, 3, 4, 5, 6, 7e8, time.UTC)
+	other := time.Date(2012, 11, 15, 16, 17, 18, 9e8, time.FixedZone("", 3600))
+	if one.Format(layout) == other.Format(layout) {
+		return fmt.Errorf("the Layout %q has no part of a time: in Go 2006 is the year, 01 the month, 02 the day, 15:04:05 the time", layout)
+	}
+	return nil
+}
+
+// notTime is the fault of a value that has none of the forms.
+func (p *timeParser) notTime(value []byte) *fault {
+	switch {
+	case len(value) == 0:
+		return emptyFault()
+	case p.layout != "":
+		return &fault{quoteValue(value) + " is not a time of the form " + p.layout, ErrSyntax}
+	}
+	return &fault{quoteValue(value) + " is not a time: want 2006-01-02, 2006-01-02 15:04:05 or RFC 3339", ErrSyntax}
 }
 
 // parse reads data[lo:hi].
-func (p *timeParser) parse(data []byte, lo, hi int) (time.Time, bool) {
-	if hi-lo == len(time.DateOnly) && p.dates {
-		if seconds, ok := parseDate(data, lo); ok {
-			return time.Unix(seconds, 0).UTC(), true
+func (p *timeParser) parse(data []byte, lo, hi int) (time.Time, *fault) {
+	if hi-lo == len(time.DateOnly) && p.layout == "" || p.dates {
+		if hi-lo == len(time.DateOnly) {
+			if seconds, ok := parseDate(data, lo); ok {
+				return p.local(time.Unix(seconds, 0).UTC(), data[lo:hi])
+			}
 		}
 	}
 	if p.layout != "" {
-		t, err := time.Parse(p.layout, string(data[lo:hi]))
-		return t, err == nil
+		return p.parseLayout(data[lo:hi])
 	}
-	if t, ok := parseDateTime(data, lo, hi); ok {
-		return t, true
+	if t, zoned, ok := parseDateTime(data, lo, hi); ok {
+		if zoned {
+			return t, nil
+		}
+		return p.local(t, data[lo:hi])
 	}
 	// What package time takes for RFC 3339 beyond its letter.
 	var t time.Time
 	if err := t.UnmarshalText(data[lo:hi]); err != nil {
-		return t, false
+		return t, p.notTime(data[lo:hi])
 	}
 	_, offset := t.Zone()
-	return inZone(t, offset), true
+	return inZone(t, offset), nil
+}
+
+// parseLayout reads a time by the layout, the same instant on every machine: package
+// time would ask the machine's own zone what an abbreviation means, and take one that it
+// does not know for UTC.
+func (p *timeParser) parseLayout(value []byte) (time.Time, *fault) {
+	text := string(value)
+	t, err := time.ParseInLocation(p.layout, text, time.UTC)
+	if err != nil {
+		return t, p.notTime(value)
+	}
+	name, offset := t.Zone()
+	switch {
+	case p.numeric:
+		return inZone(t, offset), nil
+	case !p.abbreviated:
+		return p.local(t, value)
+	case name == "UTC" || name == "GMT":
+		return t.UTC(), nil
+	case strings.HasPrefix(name, "GMT") && offset != 0:
+		return inZone(t, offset), nil
+	}
+	if p.location != nil {
+		// The zone knows its own abbreviations.
+		if t, err = time.ParseInLocation(p.layout, text, p.location); err == nil && t.Location() == p.location {
+			return t, nil
+		}
+	}
+	return t, &fault{fmt.Sprintf("%s names a zone by the abbreviation %s, which means several: "+
+		"write an offset (-0700 in the Layout) or UTC, or set the Location it is of", quoteValue(value), name), ErrSyntax}
+}
+
+// local takes a time that was read without an offset for one of the location's clocks.
+func (p *timeParser) local(t time.Time, value []byte) (time.Time, *fault) {
+	if p.location == nil {
+		return t, nil
+	}
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	l := time.Date(year, month, day, hour, minute, second, t.Nanosecond(), p.location)
+	start, end := l.ZoneBounds()
+	if lh, lm, _ := l.Clock(); lh != hour || lm != minute || l.Day() != day {
+		if hour == 0 && minute == 0 && second == 0 && t.Nanosecond() == 0 {
+			// A day whose beginning the clocks skip begins where they go on.
+			if !start.IsZero() && start.Day() == day && start.After(l.Add(-24*time.Hour)) {
+				return start, nil
+			}
+			if !end.IsZero() {
+				return end, nil
+			}
+		}
+		return l, &fault{fmt.Sprintf("%s is a time that the clocks of %s skipped", quoteValue(value), p.location), ErrRange}
+	}
+	// What they showed twice is the first time.
+	if !start.IsZero() {
+		_, now := l.Zone()
+		_, before := start.Add(-1).Zone()
+		if first := l.Add(-time.Duration(before-now) * time.Second); before > now && first.Before(start) {
+			return first, nil
+		}
+	}
+	return l, nil
 }
 
 // inZone returns t at a fixed offset: never in the local zone, whatever that is.
@@ -109,18 +204,18 @@ func daysSinceEpoch(year, month, day int) int64 {
 
 // parseDateTime reads a date, then T or a space, hours, minutes and seconds,
 // then a fraction or none, then an offset: Z, ±hh:mm, ±hhmm, ±hh or
-// none, which means UTC.
-func parseDateTime(data []byte, lo, hi int) (time.Time, bool) {
+// none, which is not zoned and read as UTC.
+func parseDateTime(data []byte, lo, hi int) (t time.Time, zoned, ok bool) {
 	b := data[lo:hi]
 	if len(b) < len(time.DateTime) || b[13] != ':' || b[16] != ':' || (b[10] != 'T' && b[10] != ' ') {
-		return time.Time{}, false
+		return t, false, false
 	}
 	seconds, ok := parseDate(data, lo)
 	hour, ok1 := twoDigits(b[11:])
 	minute, ok2 := twoDigits(b[14:])
 	second, ok3 := twoDigits(b[17:])
 	if !ok || !ok1 || !ok2 || !ok3 || hour > 23 || minute > 59 || second > 59 {
-		return time.Time{}, false
+		return t, false, false
 	}
 	seconds += int64(hour*3600 + minute*60 + second)
 	b = b[len(time.DateTime):]
@@ -133,15 +228,15 @@ func parseDateTime(data []byte, lo, hi int) (time.Time, bool) {
 			unit /= 10
 		}
 		if i == 1 {
-			return time.Time{}, false
+			return t, false, false
 		}
 		b = b[i:]
 	}
 	offset, ok := parseOffset(b)
 	if !ok {
-		return time.Time{}, false
+		return t, false, false
 	}
-	return inZone(time.Unix(seconds-int64(offset), int64(nanos)), offset), true
+	return inZone(time.Unix(seconds-int64(offset), int64(nanos)), offset), len(b) > 0, true
 }
 
 func twoDigits(b []byte) (int, bool) {

@@ -11,7 +11,7 @@ import (
 type kind uint8
 
 const (
-	kindGocsv kind = iota // left to gocsv
+	kindNone kind = iota // cannot be converted
 	kindInt64
 	kindInt32
 	kindInt16
@@ -25,8 +25,11 @@ const (
 	kindBool
 	kindString
 	kindTime
-	kindText // encoding.TextUnmarshaler
-	kindCSV  // gocsv.TypeUnmarshaller
+	kindText     // encoding.TextUnmarshaler
+	kindCSV      // gocsv.TypeUnmarshaller
+	kindScan     // database/sql.Scanner,
+	kindScanTime // of a time
+	kindJSON     // a slice
 )
 
 var typeTime = reflect.TypeFor[time.Time]()
@@ -45,6 +48,11 @@ func decodeKind(t reflect.Type) kind {
 			return kindCSV
 		case p.Implements(typeTextUnmarshal):
 			return kindText
+		case p.Implements(typeScanner):
+			if isTimeScanner(t) {
+				return kindScanTime
+			}
+			return kindScan
 		}
 	}
 	return basicKind(t)
@@ -86,8 +94,10 @@ func basicKind(t reflect.Type) kind {
 		return kindBool
 	case reflect.String:
 		return kindString
+	case reflect.Slice:
+		return kindJSON
 	}
-	return kindGocsv
+	return kindNone
 }
 
 // An op converts one column into one field.
@@ -95,6 +105,8 @@ type op struct {
 	col  int     // in the record
 	off  uintptr // in the struct
 	kind kind
+	// zero says that an empty value is the zero value (omitempty).
+	zero bool
 	// fast is kind when nothing but a conversion can be asked for: no pointer, no
 	// default, no NULL token; otherwise 0. The commonest kinds are then read in place.
 	fast   kind
@@ -135,14 +147,16 @@ func (s *slab) next(t reflect.Type) unsafe.Pointer {
 
 // A plan is how one struct type is read under one header.
 type plan struct {
-	typ     reflect.Type
-	fields  int // of a record
-	header  []string
-	ops     []op
-	general *general // columns that gocsv decodes; nil when all are compiled
-	opts    DecodeOptions
-	arena   arena
-	times   timeParser
+	typ    reflect.Type
+	fields int // of a record
+	header []string
+	ops    []op
+	reach  []reachOp // fields that no offset leads to
+	whole  bool      // the struct takes every column by its own UnmarshalCSVWithFields
+	other  bool      // there is more to do than ops
+	opts   DecodeOptions
+	arena  arena
+	times  timeParser
 	// filled: the ops set every byte of the struct that is not padding, so that
 	// it need not be cleared first.
 	filled bool
@@ -150,49 +164,78 @@ type plan struct {
 
 // newPlan compiles the struct type t against the header.
 func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
-	p := &plan{typ: t, fields: len(header), header: header, opts: o, times: newTimeParser(o.Layout)}
+	p := &plan{typ: t, fields: len(header), header: header, opts: o, times: newTimeParser(o.Layout, o.Location)}
+	if err := checkLayout(o.Layout); err != nil {
+		return nil, err
+	}
 	if reflect.PointerTo(t).Implements(typeWithFields) {
-		p.general = &general{typ: t, names: header, whole: true}
+		p.whole, p.other = true, true
 		return p, nil
 	}
-	columns, err := columnsOf(t)
+	s, err := shapeOf(t)
 	if err != nil {
 		return nil, err
 	}
-	match, err := matchHeader(columns, header, o.AllowMissing)
+	all, err := p.compileAll(s)
 	if err != nil {
 		return nil, err
 	}
-	var rest []generalColumn
+	match, err := matchHeader(s, header, o.AllowMissing)
+	if err != nil {
+		return nil, err
+	}
 	for i, k := range match {
 		if k < 0 {
 			continue
 		}
-		c := &columns[k]
-		op, err := p.compile(c, i, header[i])
-		if err != nil {
-			return nil, err
-		}
-		if op.kind == kindGocsv {
-			rest = append(rest, generalColumn{index: i, name: header[i], fallback: c.fallback})
+		op := all[k]
+		op.col, op.name = i, header[i]
+		if !s.columns[k].inline {
+			p.reach = append(p.reach, reachOp{op, s.columns[k].index})
 			continue
 		}
 		p.ops = append(p.ops, op)
 	}
-	if len(rest) > 0 {
-		if p.general, err = newGeneral(t, header, rest, o); err != nil {
-			return nil, err
+	p.other = len(p.reach) > 0
+	p.filled = !p.other && p.fills(t, 0)
+	return p, nil
+}
+
+// compileAll makes the ops of all columns, also of those that a header lacks: what is
+// wrong with a struct does not depend on the file. Options that no field heeds are wrong.
+func (p *plan) compileAll(s *shape) ([]op, error) {
+	var times, floats bool
+	all := make([]op, len(s.columns))
+	for i := range s.columns {
+		c := &s.columns[i]
+		o, err := p.compile(c)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
+		}
+		all[i] = o
+		times = times || o.kind == kindTime || o.kind == kindScanTime
+		floats = floats || o.kind == kindFloat64 || o.kind == kindFloat32
+		if p.opts.DecimalComma && p.numberLike(o) {
+			return nil, fmt.Errorf("field %s: column %q: DecimalComma does not reach %s, which reads its own text and knows the point only",
+				c.field, c.name(), c.typ)
 		}
 	}
-	p.filled = p.general == nil && p.fills(t, 0)
-	return p, nil
+	switch {
+	case p.opts.Layout != "" && !times:
+		return nil, fmt.Errorf("a Layout is set, but %s has no field for a time", p.typ)
+	case p.opts.Location != nil && !times:
+		return nil, fmt.Errorf("a Location is set, but %s has no field for a time", p.typ)
+	case p.opts.DecimalComma && !floats:
+		return nil, fmt.Errorf("DecimalComma is set, but %s has no float field", p.typ)
+	}
+	return all, nil
 }
 
 // fills reports whether the ops set every field of t, at off in the struct, to
 // a value that owes nothing to the one before.
 func (p *plan) fills(t reflect.Type, off uintptr) bool {
 	for _, o := range p.ops {
-		if o.off == off && o.fast != 0 && o.typ == t && o.kind != kindText && o.kind != kindCSV {
+		if o.off == off && o.fast != 0 && o.typ == t && o.kind < kindText {
 			return true
 		}
 	}
@@ -207,40 +250,38 @@ func (p *plan) fills(t reflect.Type, off uintptr) bool {
 	return true
 }
 
-// compile makes the op of one column; of kindGocsv when it is not in the compiled set.
-func (p *plan) compile(c *column, col int, name string) (op, error) {
-	o := op{col: col, off: c.offset, typ: c.typ, name: name}
-	if c.typ.Kind() == reflect.Pointer {
-		o.ptr, o.typ = true, c.typ.Elem()
-	}
-	o.kind = decodeKind(o.typ)
-	if o.kind == kindGocsv {
-		switch o.typ.Kind() {
-		case reflect.Slice, reflect.Struct, reflect.Array, reflect.Pointer:
-			// Decided by gocsv, value by value.
-		default:
-			return o, fmt.Errorf("column %q: no conversion from text to %s", name, c.typ)
-		}
-	}
-	if !c.inline {
-		o.kind = kindGocsv
-	}
-	if o.kind == kindGocsv {
-		return o, nil
+// compile makes the op of one column.
+func (p *plan) compile(c *column) (op, error) {
+	o := op{off: c.offset, typ: c.typ, name: c.name(), zero: c.omitEmpty}
+	o.typ, o.ptr = pointedTo(c.typ)
+	if o.kind = decodeKind(o.typ); o.kind == kindNone {
+		return o, noConversion(c.typ, "from text to", "UnmarshalText, UnmarshalCSV or Scan")
 	}
 	if o.kind == kindString {
 		o.intern = new(internTable)
 	}
-	if !o.ptr && c.fallback == "" && p.opts.Null == "" {
+	if c.inline && !o.ptr && c.fallback == "" && p.opts.Null == "" && o.kind != kindScan && o.kind != kindScanTime {
 		o.fast = o.kind
+	}
+	if p.opts.DecimalComma && o.fast == kindFloat64 {
+		o.fast = 0 // where a point is an error
 	}
 	if c.fallback != "" {
 		o.fallback = append([]byte(c.fallback), make([]byte, slack)...)[:len(c.fallback)]
 		if err := p.try(o); err != nil {
-			return o, fmt.Errorf("column %q: default: %w", name, err)
+			return o, fmt.Errorf("default: %w", err)
 		}
 	}
 	return o, nil
+}
+
+// noConversion says that a type cannot be a column, and what would make it one.
+func noConversion(t reflect.Type, way, methods string) error {
+	advice := "give the type " + methods
+	if inner, _ := pointedTo(t); inner.Kind() == reflect.Array {
+		advice = "tag it csv[] with the number of its elements"
+	}
+	return fmt.Errorf("no conversion %s %s; %s, or tag the field csv:\"-\" to leave it out", way, t, advice)
 }
 
 // try converts an op's default once, so that a wrong one is found at the start.

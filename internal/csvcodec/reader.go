@@ -33,7 +33,12 @@ func NewReader[T any](r io.Reader, o ReadOptions) (*Reader[T], error) {
 		return nil, err
 	}
 	header, line := o.Header, 0
-	if header == nil {
+	if header != nil {
+		if err = s.Identify(); err != nil {
+			return nil, err
+		}
+		s.keepBlank = len(header) == 1
+	} else {
 		if header, err = ReadHeader(s); err != nil {
 			return nil, err
 		}

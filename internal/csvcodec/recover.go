@@ -49,6 +49,9 @@ func (s *Scanner) skipBlank() error {
 		}
 		switch s.buf[s.pos] {
 		case '\n':
+			if s.keepBlank {
+				return nil
+			}
 			s.pos++
 			s.line++
 		case '\r':
@@ -58,7 +61,7 @@ func (s *Scanner) skipBlank() error {
 				}
 				continue
 			}
-			if s.buf[s.pos+1] != '\n' {
+			if s.buf[s.pos+1] != '\n' || s.keepBlank {
 				return nil
 			}
 			s.pos = min(s.pos+2, s.end)
@@ -146,13 +149,25 @@ func (s *Scanner) badQuote(p, column int, cause error) *Error {
 		}
 		return s.giveUpAt(p, mode, tooLarge(s.maxRec), ErrRecordTooLarge)
 	}
+	reason := cause.Error() + quoteAdvice(s.buf[s.pos:s.pos+p], cause)
 	raw, found := s.lineEnd(p)
+	if feeds := bytes.Count(s.buf[s.pos:s.pos+raw-1], lineFeed); found && feeds > 0 {
+		reason += fmt.Sprintf("; the quoted field took lines %d to %d, which are lost with this record", s.line, s.line+feeds)
+	}
 	if !found {
-		e := s.giveUpAt(raw, walkLine, cause.Error(), cause)
+		e := s.giveUpAt(raw, walkLine, reason, cause)
 		e.Column = column + 1
 		return e
 	}
-	return s.giveUp(raw, column, cause.Error(), cause)
+	return s.giveUp(raw, column, reason, cause)
+}
+
+// quoteAdvice says what to do where quotes are escaped by a backslash.
+func quoteAdvice(before []byte, cause error) string {
+	if errors.Is(cause, ErrTextAfterQuote) && bytes.HasSuffix(before, []byte{'\\'}) {
+		return `; the quote behind a backslash ends the field: in a quoted field a quote is written twice`
+	}
+	return ""
 }
 
 // unterminated gives up the rest of the input: the quote opened in the lines'th line of
@@ -161,9 +176,11 @@ func (s *Scanner) unterminated(column, lines int) *Error {
 	if s.end-s.pos > s.maxRec {
 		return s.giveUp(s.end-s.pos, -1, tooLarge(s.maxRec), ErrRecordTooLarge)
 	}
-	return s.giveUp(s.end-s.pos, column,
-		fmt.Sprintf("the quoted field that begins in line %d is not closed before the end of the input", s.line+lines-1),
-		ErrUnterminated)
+	reason := fmt.Sprintf("the quoted field that begins in line %d is not closed before the end of the input", s.line+lines-1)
+	if feeds := bytes.Count(s.buf[s.pos:s.end-1], lineFeed); feeds > 0 {
+		reason += fmt.Sprintf("; it took lines %d to %d", s.line, s.line+feeds)
+	}
+	return s.giveUp(s.end-s.pos, column, reason, ErrUnterminated)
 }
 
 // stopped says why the record could not be read on from p: a reader's error as

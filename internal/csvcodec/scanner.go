@@ -30,6 +30,7 @@ type Scanner struct {
 	eof bool
 	err error // sticky
 
+	keepBlank  bool      // a blank line is a record of one empty field
 	special    bool      // one of these two:
 	bom        bool      // the first bytes may be a byte order mark
 	discarding bool      // the rest of a record that was given up is still to be skipped,
@@ -67,6 +68,10 @@ func (s *Scanner) Offset() int64 { return s.base + int64(s.pos) }
 
 // Line returns the physical line, from 1, on which the next record begins.
 func (s *Scanner) Line() int { return s.line }
+
+// KeepBlank says whether a blank line is a record of one empty field, as in a file of one
+// column, where it is NULL. [ReadHeader] says it for what is behind the header.
+func (s *Scanner) KeepBlank(keep bool) { s.keepBlank = keep }
 
 // Next returns the next record, which is valid until the following call. At
 // the end of the input the error is io.EOF. An [*Error] is one bad record: the

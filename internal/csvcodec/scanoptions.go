@@ -13,7 +13,7 @@ type ScanOptions struct {
 	// line ending. Defaults to 16 MiB; from 64 bytes to 512 MiB. A larger record is an
 	// error, and is skipped without being held in memory.
 	MaxRecord int
-	// MaxColumns is the largest number of fields in a record. Defaults to 65,536.
+	// MaxColumns is the largest number of fields in a record. Defaults to 262,144.
 	MaxColumns int
 	// BufferSize is what the scanner reads at once, in bytes. Defaults to 128 KiB; at most 64 MiB.
 	// The buffer grows beyond it for a record that needs it, up to MaxRecord.
@@ -30,7 +30,7 @@ const (
 	minMaxRecord      = 64
 	limitMaxRecord    = 512 << 20
 	limitBufferSize   = 64 << 20
-	defaultMaxColumns = 1 << 16
+	defaultMaxColumns = 1 << 18
 	defaultBufferSize = 128 << 10
 	minBufferSize     = 1 << 10
 )

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -24,8 +23,9 @@ type Table struct {
 	MayInsert, MayUpdate, MayDelete, MayTruncate, MaySelect bool
 
 	Columns []pgcodec.Column
-	Denied  []string   // columns that the role may not insert into, if it may not into the whole table
-	Unique  [][]string // columns of the unique indexes that cover the whole table
+	Denied  []string // columns that the role may not insert into, if it may not into the whole table
+	Unique  []Index
+	Dependents
 }
 
 // NoTableError says that a table does not exist.
@@ -52,6 +52,9 @@ func Describe(ctx context.Context, conn *pgx.Conn, label string, id pgx.Identifi
 	t := &Table{}
 	var schema, name string
 	var b pgx.Batch
+	var long []string
+	var most int
+	queueLong(&b, id, &long, &most)
 	b.Queue(`
 select c.oid, n.nspname, c.relname, c.relkind::text, row_security_active(c.oid),
        has_table_privilege(c.oid, 'insert'), has_table_privilege(c.oid, 'update'), has_table_privilege(c.oid, 'delete'),
@@ -63,7 +66,11 @@ select c.oid, n.nspname, c.relname, c.relkind::text, row_security_active(c.oid),
 	})
 	t.columns(&b, id)
 	t.indexes(&b, id)
+	t.Dependents.queue(&b, id)
 	err := conn.SendBatch(ctx, &b).Close()
+	if len(long) > 0 {
+		return nil, pipeline.Permanent(fmt.Errorf("table %q: %w", label, &NameError{Name: long[0], Most: most}))
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		near, err := nearTables(ctx, conn, id)
 		if err != nil {
@@ -113,34 +120,6 @@ select a.attname, y.oid, format_type(a.atttypid, a.atttypmod), b.typmod,
 		})
 		return err
 	})
-}
-
-// indexes has a batch read the unique indexes that ON CONFLICT can use: complete, over plain
-// columns, checked at once.
-func (t *Table) indexes(b *pgx.Batch, id pgx.Identifier) {
-	b.Queue(`
-select array(select a.attname::text
-               from unnest(i.indkey::int2[]) with ordinality k (attnum, n)
-               join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
-              where k.n <= i.indnkeyatts
-              order by k.n)
-  from pg_catalog.pg_index i
- where i.indrelid = to_regclass($1) and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null`, id.Sanitize()).
-		Query(func(rows pgx.Rows) (err error) {
-			t.Unique, err = pgx.CollectRows(rows, pgx.RowTo[[]string])
-			return err
-		})
-}
-
-// HasUnique tells whether a unique index is over exactly these columns, in any order.
-func (t *Table) HasUnique(columns []string) bool {
-	want := slices.Sorted(slices.Values(columns))
-	for _, u := range t.Unique {
-		if slices.Equal(slices.Sorted(slices.Values(u)), want) {
-			return true
-		}
-	}
-	return false
 }
 
 // nearTables finds tables whose names are near to one that is not there: the same name

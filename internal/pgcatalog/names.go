@@ -1,11 +1,14 @@
 package pgcatalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/pipeline"
 )
 
 // ParseTable reads the name of a table as users give it: table or schema.table.
@@ -82,4 +85,39 @@ func ColumnList(columns []string) string {
 		list = append(list, pgx.Identifier{c}.Sanitize()...)
 	}
 	return string(list)
+}
+
+// NameError says that a name is longer than the server keeps: it would cut it in silence, and two long names could
+// become one.
+type NameError struct {
+	Name string
+	Most int // bytes
+}
+
+func (e *NameError) Error() string {
+	return fmt.Sprintf("the name %q is longer than the %d bytes that the server keeps of a name: choose a shorter one", e.Name, e.Most)
+}
+
+// CheckNames asks the server whether it keeps these names as they are. One that is too long is a [*NameError].
+func CheckNames(ctx context.Context, conn *pgx.Conn, names ...string) error {
+	var b pgx.Batch
+	var long []string
+	var most int
+	queueLong(&b, names, &long, &most)
+	if err := conn.SendBatch(ctx, &b).Close(); err != nil {
+		return err
+	}
+	if len(long) > 0 {
+		return pipeline.Permanent(&NameError{Name: long[0], Most: most})
+	}
+	return nil
+}
+
+// queueLong has a batch find the names that are too long, as the server measures them: in bytes of its own encoding.
+func queueLong(b *pgx.Batch, names []string, long *[]string, most *int) {
+	b.Queue(`
+select coalesce(array_agg(name) filter (where octet_length(convert_to(name, getdatabaseencoding())) > most), '{}'), max(most)
+  from unnest($1::text[]) as name, (select current_setting('max_identifier_length')::int as most) as m`, names).QueryRow(func(row pgx.Row) error {
+		return row.Scan(long, most)
+	})
 }

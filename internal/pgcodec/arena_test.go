@@ -209,7 +209,7 @@ func TestOnePairOfPlansALaneOnOneMap(t *testing.T) {
 	}
 	cols := []Column{
 		{Name: "id", OID: pgtype.Int8OID}, {Name: "doc", OID: pgtype.JSONBOID},
-		{Name: "took", OID: pgtype.IntervalOID}, {Name: "grid", OID: pgtype.Int4ArrayOID},
+		{Name: "took", OID: pgtype.IntervalOID, Typmod: -1}, {Name: "grid", OID: pgtype.Int4ArrayOID},
 	}
 	m := pgtype.NewMap()
 	var lanes sync.WaitGroup

@@ -22,7 +22,8 @@ type Column struct {
 	TypeName string
 
 	// Typmod is the type modifier (pg_attribute.atttypmod): the length of a
-	// varchar, the precision and scale of a numeric. Values below 4 mean none.
+	// varchar, the precision and scale of a numeric, the precision of a timestamp.
+	// -1 means none.
 	Typmod int32
 
 	// NotNull, HasDefault and Generated (pg_attribute.attnotnull, atthasdef or

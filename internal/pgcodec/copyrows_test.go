@@ -9,8 +9,8 @@ import (
 // copyRows splits a whole binary COPY into the values of each row.
 func copyRows(tb testing.TB, columns int, stream []byte) [][][]byte {
 	tb.Helper()
-	rest, begins := bytes.CutPrefix(stream, AppendHeader(nil))
-	rest, ends := bytes.CutSuffix(rest, AppendTrailer(nil))
+	rest, begins := bytes.CutPrefix(stream, Binary.AppendHeader(nil))
+	rest, ends := bytes.CutSuffix(rest, Binary.AppendTrailer(nil))
 	if !begins || !ends {
 		tb.Fatalf("header: %v, trailer: %v, in a binary COPY of %d bytes", begins, ends, len(stream))
 	}

@@ -74,13 +74,14 @@ var columnKinds = map[reflect.Kind]uint32{
 }
 
 func columnFor(t reflect.Type, m *pgtype.Map) (Column, bool) {
+	t = plainTime(t)
 	if value, _, ok := nullable(t); ok && t != reflect.TypeFor[pgtype.UUID]() {
 		col, ok := columnFor(value.Type, m)
 		col.NotNull = false
 		return col, ok
 	}
 	if oid, ok := columnTypes[t]; ok {
-		return typeColumn(oid, !t.Implements(valuerType), m), true
+		return typeColumn(oid, !t.Implements(valuerType) && t.Kind() != reflect.Slice, m), true
 	}
 	if t.Kind() == reflect.Pointer {
 		col, ok := columnFor(t.Elem(), m)
@@ -108,6 +109,9 @@ func columnFor(t reflect.Type, m *pgtype.Map) (Column, bool) {
 		col.Typmod, col.TypeName = 20<<16+4, "numeric(20,0)"
 		return col, true
 	case reflect.Struct, reflect.Map:
+		if jsonLoses(t) != "" {
+			return Column{}, false
+		}
 		return typeColumn(pgtype.JSONBOID, kind == reflect.Struct, m), true
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 {

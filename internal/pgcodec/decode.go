@@ -2,6 +2,7 @@ package pgcodec
 
 import (
 	"reflect"
+	"strings"
 	"unsafe"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -11,10 +12,14 @@ type decodeFunc = func(src []byte, p unsafe.Pointer) error
 
 // decoder plans the decoding of a column's type into a Go type.
 func (c *compiler) decoder(t reflect.Type, w *wireType) (valueDecoder, bool) {
-	if !w.text {
-		if d := c.compiledDecoder(t, w); d.decode != nil {
-			return d, true
-		}
+	if w.text {
+		return c.textDecoder(t, w)
+	}
+	if d := c.compiledDecoder(t, w); d.decode != nil {
+		return d, true
+	}
+	if _, known := c.m.TypeForOID(w.oid); !known && t != reflect.TypeFor[pgtype.UndecodedBytes]() {
+		return valueDecoder{}, false // the binary form of what is not known
 	}
 	return c.pgxDecoder(t, w)
 }
@@ -28,9 +33,14 @@ func (c *compiler) compiledDecoder(t reflect.Type, w *wireType) valueDecoder {
 		}
 		return nullableDecoder(inner.decode, t, value.Offset, valid.Offset)
 	}
+	t = plainTime(t)
 	switch t {
 	case timeType:
 		return valueDecoder{decode: timeDecoder(w)}
+	case durationType:
+		if w.isInterval() {
+			return valueDecoder{decode: durationDecoder(w)}
+		}
 	case reflect.TypeFor[pgtype.Date]():
 		return pgDateDecoder(w)
 	case reflect.TypeFor[pgtype.Time]():
@@ -85,7 +95,7 @@ func (c *compiler) compiledDecoder(t reflect.Type, w *wireType) valueDecoder {
 		return valueDecoder{decode: c.stringDecoder(w)}
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 && w.kind != kindArray {
-			return c.bytesDecoder(w)
+			return c.bytesDecoder(t, w)
 		}
 		return c.sliceDecoder(t, w)
 	}
@@ -134,6 +144,28 @@ func nullableDecoder(inner decodeFunc, t reflect.Type, value, valid uintptr) val
 
 // pgxDecoder decodes whatever pgx can. ok is false if pgx has no way.
 func (c *compiler) pgxDecoder(t reflect.Type, w *wireType) (d valueDecoder, ok bool) {
+	if t.Kind() == reflect.Pointer && !t.Implements(scannerType) || t.Kind() == reflect.Pointer && isLibrary(t.Elem()) {
+		// Not by pgx, which calls methods of a nil pointer.
+		inner, ok := c.pgxDecoder(t.Elem(), w)
+		if !ok {
+			return valueDecoder{}, false
+		}
+		return valueDecoder{null: true, decode: func(src []byte, p unsafe.Pointer) error {
+			if src == nil {
+				reflect.NewAt(t, p).Elem().SetZero()
+				return nil
+			}
+			target := reflect.New(t.Elem())
+			if err := inner.decode(src, target.UnsafePointer()); err != nil {
+				return err
+			}
+			reflect.NewAt(t, p).Elem().Set(target)
+			return nil
+		}}, true
+	}
+	if !c.pgxTakes(t, w) {
+		return valueDecoder{}, false
+	}
 	target := reflect.New(t).Interface()
 	m := c.pgxMap(target)
 	format := int16(pgtype.BinaryFormatCode)
@@ -144,12 +176,27 @@ func (c *compiler) pgxDecoder(t reflect.Type, w *wireType) (d valueDecoder, ok b
 	if plan == nil || reflect.TypeOf(plan) == failedPlan {
 		return valueDecoder{}, false
 	}
+	// Scan is the last resort of the libraries' own types, and refuses what is not theirs.
+	if isLibrary(t) && strings.HasSuffix(reflect.TypeOf(plan).String(), "SQLScanner") {
+		return valueDecoder{}, false
+	}
+	isJSON := w.kind == kindJSON || w.kind == kindJSONB
 	return valueDecoder{null: true, decode: func(src []byte, p unsafe.Pointer) error {
+		if isJSON && src != nil {
+			if err := jsonProblem(src, t); err != nil {
+				return err
+			}
+		}
 		if err := plan.Scan(src, bind(target, p)); err != nil {
 			return &ValueError{Reason: "a value of " + w.name + " cannot be read into " + t.String(), Err: err}
 		}
 		return nil
 	}}, true
+}
+
+// isLibrary is true for types that are made for one type of column each.
+func isLibrary(t reflect.Type) bool {
+	return t.PkgPath() == "github.com/jackc/pgx/v5/pgtype" || t.PkgPath() == "database/sql" || isDecimal(t)
 }
 
 // failedPlan is the type of the plan that pgx returns instead of nil.

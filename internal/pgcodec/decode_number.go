@@ -146,8 +146,13 @@ func floatDecoder[G float](w *wireType) decodeFunc {
 			if err != nil {
 				return err
 			}
-			if unsafe.Sizeof(G(0)) == 4 && lostInFloat32(f, float32(f)) {
-				return outOfRange(f, "float32")
+			if unsafe.Sizeof(G(0)) == 4 && float64(float32(f)) != f {
+				if lostInFloat32(f, float32(f)) {
+					return outOfRange(f, "float32")
+				}
+				if !sameDigits(f, float32(f)) {
+					return valueErr(formatFloat(f), "has more digits than float32 holds: use float64")
+				}
 			}
 			*(*G)(p) = G(f)
 			return nil
@@ -183,7 +188,8 @@ var pow10Float = [...]float64{
 	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// numericFloatDecoder reads a numeric into the nearest float. Where coefficient
+// numericFloatDecoder reads a numeric into the nearest float, if that has the
+// numeric's digits. Where coefficient
 // and power of ten are exact as floats, their quotient is correctly rounded.
 func numericFloatDecoder[G float](src []byte, p unsafe.Pointer) error {
 	n, err := readNumeric(src)
@@ -202,7 +208,7 @@ func numericFloatDecoder[G float](src []byte, p unsafe.Pointer) error {
 		return nil
 	}
 	if unsafe.Sizeof(G(0)) == 8 {
-		if coef, ok := n.coef(); ok && coef <= 1<<53 {
+		if coef, ok := n.coef(); ok && coef < 1e15 { // 15 digits are always kept
 			f := float64(coef) / pow10Float[n.dscale]
 			if n.negative() {
 				f = -f
@@ -217,6 +223,16 @@ func numericFloatDecoder[G float](src []byte, p unsafe.Pointer) error {
 	if err != nil {
 		return valueErr(cutNumber(text), "is out of range for "+reflect.TypeFor[G]().String())
 	}
+	if !keepsDigits(text, f, int(unsafe.Sizeof(G(0)))*8) {
+		return valueErr(cutNumber(text), fmt.Sprintf("has more digits than %T holds: use string or a decimal type, or cast the column to double precision in a query", G(0)))
+	}
 	*(*G)(p) = G(f)
 	return nil
+}
+
+// keepsDigits reports whether a float is the number that text writes, by the
+// fewest digits that make the float, which are those that it is written with.
+func keepsDigits(text []byte, f float64, bits int) bool {
+	var digits [32]byte
+	return sameNumber(text, strconv.AppendFloat(digits[:0], f, 'g', -1, bits))
 }

@@ -16,7 +16,7 @@ func (c *compiler) decimalDecoder(t reflect.Type, w *wireType) valueDecoder {
 			return valueDecoder{decode: exactDecoder(t, proto)}
 		}
 	}
-	if t.Kind() != reflect.Struct || isPgtype(t) {
+	if t.Kind() != reflect.Struct || isPgtype(t) || isForAnother(t) {
 		return valueDecoder{}
 	}
 	switch proto := reflect.New(t).Interface().(type) {

@@ -71,6 +71,9 @@ func readArrayHeader(src []byte, w *wireType) (n int, rest []byte, err error) {
 		return 0, nil, malformed(w.name, len(src))
 	}
 	n = int(int32(binary.BigEndian.Uint32(src[12:])))
+	if binary.BigEndian.Uint32(src[16:]) != 1 && n > 0 {
+		return 0, nil, otherBounds()
+	}
 	// Each element has at least its length, so n cannot claim memory that the
 	// value does not back.
 	if n < 0 || n > (len(src)-20)/4 {

@@ -1,12 +1,10 @@
 package pgcodec
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"reflect"
 	"strings"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -14,15 +12,6 @@ import (
 func (c *compiler) stringDecoder(w *wireType) decodeFunc {
 	a := c.arena
 	switch w.kind {
-	case kindUnknown:
-		return func(src []byte, p unsafe.Pointer) error {
-			// Text for an enum and many others, but the format may be any.
-			if !utf8.Valid(src) || bytes.IndexByte(src, 0) >= 0 {
-				return valueErr("", fmt.Sprintf("a value of %s is not text, and the type is not known: load it into the type map", w.name))
-			}
-			*(*string)(p) = a.string(src)
-			return nil
-		}
 	case kindText:
 		in := &interner{own: arena{size: internBlock}}
 		return func(src []byte, p unsafe.Pointer) error {
@@ -73,7 +62,10 @@ func (c *compiler) stringDecoder(w *wireType) decodeFunc {
 }
 
 // bytesDecoder reads bytea, text and json columns as byte slices; null is nil.
-func (c *compiler) bytesDecoder(w *wireType) valueDecoder {
+func (c *compiler) bytesDecoder(t reflect.Type, w *wireType) valueDecoder {
+	if w.kind != kindBytea && !areText(t) {
+		return valueDecoder{}
+	}
 	a := c.arena
 	switch w.kind {
 	case kindBytea, kindText, kindJSON, kindJSONB:

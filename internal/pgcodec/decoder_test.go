@@ -34,7 +34,7 @@ var fuzzedColumns = []Column{
 	{Name: "bool", OID: pgtype.BoolOID}, {Name: "narrow", OID: pgtype.Int8OID}, {Name: "float", OID: pgtype.Float8OID},
 	{Name: "exact", OID: pgtype.NumericOID}, {Name: "digits", OID: pgtype.NumericOID}, {Name: "text", OID: pgtype.TextOID},
 	{Name: "bytea", OID: pgtype.ByteaOID}, {Name: "uuid", OID: pgtype.UUIDOID}, {Name: "day", OID: pgtype.DateOID},
-	{Name: "timestamp", OID: pgtype.TimestampOID}, {Name: "instant", OID: pgtype.TimestamptzOID}, {Name: "clock", OID: pgtype.TimeOID},
+	{Name: "timestamp", OID: pgtype.TimestampOID, Typmod: -1}, {Name: "instant", OID: pgtype.TimestamptzOID, Typmod: -1}, {Name: "clock", OID: pgtype.TimeOID, Typmod: -1},
 	{Name: "jsonb", OID: pgtype.JSONBOID}, {Name: "texts", OID: pgtype.TextArrayOID}, {Name: "numbers", OID: pgtype.Int4ArrayOID},
 }
 
@@ -44,10 +44,11 @@ var fuzzedColumns = []Column{
 func FuzzDecoder(f *testing.F) {
 	one := int16(1)
 	text := "text"
-	at := time.Date(2024, 2, 29, 23, 59, 59, 0, time.UTC)
+	at, clock, day := time.Date(2024, 2, 29, 23, 59, 59, 0, time.UTC), time.Date(2000, 1, 1, 23, 59, 59, 0, time.UTC), time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
+	_ = clock
 	yes, half, id, exact, digits := true, 0.5, [16]byte{15: 1}, decimal.MustParse("-12.50"), "1e30"
 	seed := rawRows(f, len(fuzzedColumns), tuples(f, fuzzedColumns, []fuzzed{{
-		&yes, &one, &half, &exact, &digits, &text, []byte(text), &id, &at,
+		&yes, &one, &half, &exact, &digits, &text, []byte(text), &id, &day,
 		pgtype.Timestamp{Time: at, Valid: true}, &at, pgtype.Time{Microseconds: 1, Valid: true}, &text, []*string{&text, nil}, []int32{1, 2},
 	}}))[0]
 	for i, value := range seed {

@@ -3,7 +3,7 @@
 //
 //	               NewEncoder[T](columns)
 //	                         │  one plan a pair of field and column
-//	*T ──► Encoder.Append ───┴──► binary COPY tuples   (AppendHeader, tuples, AppendTrailer)
+//	*T ──► Encoder.Append ───┴──► COPY tuples of its Format   (AppendHeader, tuples, AppendTrailer)
 //
 //	               NewDecoder[T](columns)
 //	                         │
@@ -29,20 +29,23 @@
 // one-dimensional slices of all of them; against the columns bool, int2, int4,
 // int8, float4, float8, numeric, text, varchar, bpchar, name, bytea, uuid, date,
 // time, timestamp, timestamptz, json, jsonb, enums, and arrays of these.
-// Every other pair goes through pgx's own plans, slower and never refused where
-// pgx would accept it; a string goes into a column of any type as text of that
-// type, as in pgx's CopyFrom. A type that the caller's pgtype.Map overrides goes
-// through that Map too. Types that the Map does not know are enums and others of
-// the database's own: load them into the Map (pgx's LoadType), or say what they
-// are in the [Column].
+// For other types the pairs that pgx carries whole go by its plans (pgtype.Interval into
+// interval, netip.Prefix into cidr, what encoding/json takes into json), and so do types
+// with methods of their own, and types that the caller's pgtype.Map overrides or adds. What
+// holds text, a string or a slice of strings, meets a column of any type but bytea as text
+// of that type: on the way in the whole COPY is one in the text format, which the
+// server reads ([Encoder.Format]); on the way out the column is asked for as text
+// ([ReadAsText]). Nothing goes in the binary form of another type. What is left is a
+// [*TypeError]. docs/types.md lists all pairs.
 //
 // A value never changes silently. An integer that does not fit its column or
 // field, a float with a fraction that meets an integer, an integer that a float
-// cannot represent, a decimal with more digits than the field's type holds: each
-// is a [*ValueError]. What the server or pgx rounds is rounded as they do: a
-// float64 into a real column or a float32 field; digits after the microsecond,
-// which are cut; fractional digits beyond the scale of a numeric(p,s) column,
-// which the server rounds half away from zero.
+// cannot represent, a number with more digits than the field's type or the column's scale
+// holds, a time with more digits than the column's precision, a time of day that meets
+// date: each is a [*ValueError]. A float is the number that its fewest digits write:
+// 0.1 is 0.1 as real, as double precision and as numeric. A timestamp without time zone, a date and
+// a time of day are what the clock of the value's own location shows. The server's own
+// reading of text rounds as the server does: money to its cents.
 //
 // # Null
 //

@@ -22,20 +22,43 @@ var (
 )
 
 // encoder plans the encoding of a Go type into a column's type. Without a plan
-// it returns nil, and a reason if there is one to give.
-func (c *compiler) encoder(t reflect.Type, w *wireType) (encodeFunc, string) {
-	if w.text || !HasBinary(Column{OID: w.oid}, c.m) {
-		return nil, "which has no binary form, and binary COPY takes no other"
+// it returns a nil function, and a reason if there is one to give. Of the ways that
+// there are it takes the first: a compiled plan; text, if the field holds text;
+// a plan of pgx for the column's type, if that has a binary form; text, if the
+// field gives the database text. Nothing is sent that is the binary form of
+// another type.
+func (c *compiler) encoder(t reflect.Type, w *wireType) (encodePlan, string) {
+	if w.takesNothing() {
+		return encodePlan{}, "whose values the server makes by itself"
+	}
+	if why := w.rounds(); why != "" {
+		return encodePlan{}, why
 	}
 	if f := c.compiledEncoder(t, w); f != nil {
-		return f, ""
+		return encodePlan{encode: f}, ""
 	}
-	if _, known := c.m.TypeForOID(w.oid); !known && t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8 {
-		// pgx would send the slice as an array of another type.
-		return nil, "whose element type is not known: load it into the type map, or set ElemOID"
+	if w.kind == kindBytea && holdsText(t) {
+		return encodePlan{}, "and whether a string is its bytes or writes them in hexadecimal is not known"
 	}
-	return c.pgxEncoder(t, w), ""
+	text, as := c.textEncoderFor(t, w)
+	if text != nil && holdsTextInside(t) {
+		return encodePlan{encode: text, text: c.textWriter(as)}, ""
+	}
+	if _, known := c.m.TypeForOID(w.oid); known && HasBinary(Column{OID: w.oid}, c.m) {
+		if t.Kind() == reflect.Interface {
+			return encodePlan{encode: c.interfaceEncoder(t, w)}, ""
+		}
+		if f, why := c.pgxEncoder(t, w); f != nil || why != "" {
+			return encodePlan{encode: f}, why
+		}
+	}
+	if text != nil {
+		return encodePlan{encode: text, text: c.textWriter(as)}, ""
+	}
+	return encodePlan{}, ""
 }
+
+func holdsTextInside(t reflect.Type) bool { return holdsText(t) || holdsTexts(t) }
 
 // compiledEncoder returns nil for what is outside the compiled set.
 func (c *compiler) compiledEncoder(t reflect.Type, w *wireType) encodeFunc {
@@ -46,9 +69,14 @@ func (c *compiler) compiledEncoder(t reflect.Type, w *wireType) encodeFunc {
 		}
 		return nullableEncoder(inner, value.Offset, valid.Offset)
 	}
+	t = plainTime(t)
 	switch t {
 	case timeType:
 		return timeEncoder(w)
+	case durationType:
+		if w.isInterval() {
+			return durationEncoder(w)
+		}
 	case reflect.TypeFor[pgtype.Date]():
 		return pgDateEncoder(w)
 	case reflect.TypeFor[pgtype.Time]():
@@ -102,14 +130,23 @@ func (c *compiler) compiledEncoder(t reflect.Type, w *wireType) encodeFunc {
 	case reflect.Float64:
 		return floatEncoder[float64](w)
 	case reflect.String:
-		return stringEncoder(w)
+		return c.stringEncoder(w)
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Uint8 && w.kind != kindArray {
-			return bytesEncoder(w)
+			return bytesEncoder(t, w)
 		}
 		return c.sliceEncoder(t, w)
 	}
 	return nil
+}
+
+// plainTime takes a named type of time.Time, which has the same memory and none of the
+// methods, for time.Time. Other types stay.
+func plainTime(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Struct && t != timeType && t.ConvertibleTo(timeType) && !hasOwnEncoding(t) && !hasOwnDecoding(t) {
+		return timeType
+	}
+	return t
 }
 
 // appendNull appends the null value: the length -1.

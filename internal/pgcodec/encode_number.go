@@ -82,6 +82,9 @@ func intEncoder[G integer](w *wireType) encodeFunc {
 			if limit.exceeded(coef, 0) {
 				return dst, outOfRange(v, w.name)
 			}
+			if limit.rounded(coef, 0) {
+				return dst, limit.tooPrecise(fmt.Sprint(v))
+			}
 			return appendNumeric(dst, neg, coef, 0), nil
 		}
 	}
@@ -107,6 +110,9 @@ func floatEncoder[G float](w *wireType) encodeFunc {
 			f := float32(v)
 			if lostInFloat32(float64(v), f) {
 				return dst, outOfRange(v, w.name)
+			}
+			if G(f) != v && !sameDigits(float64(v), f) {
+				return dst, valueErr(formatFloat(v), "has more digits than "+w.name+" holds: round it with float32(...)")
 			}
 			return append4(dst, math.Float32bits(f)), nil
 		}
@@ -141,6 +147,13 @@ func floatEncoder[G float](w *wireType) encodeFunc {
 // to a float32, which the server refuses too.
 func lostInFloat32(v float64, f float32) bool {
 	return math.IsInf(float64(f), 0) && !math.IsInf(v, 0) || f == 0 && v != 0
+}
+
+// sameDigits reports whether the fewest digits that make the float64 and those
+// that make the float32 are the same: 0.1 is, 1.0/3 is not.
+func sameDigits(v float64, f float32) bool {
+	var a, b [32]byte
+	return v != v || string(strconv.AppendFloat(a[:0], v, 'g', -1, 64)) == string(strconv.AppendFloat(b[:0], float64(f), 'g', -1, 32))
 }
 
 func append4(dst []byte, v uint32) []byte {

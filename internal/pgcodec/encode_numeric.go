@@ -40,13 +40,22 @@ func decimalEncoder(t reflect.Type, w *wireType) encodeFunc {
 	if isDecimal(t) {
 		return coefEncoder(t, limit)
 	}
-	if t.Kind() != reflect.Struct || isPgtype(t) {
+	if t.Kind() != reflect.Struct || isPgtype(t) || isForAnother(t) {
 		return nil
 	}
 	if t.Implements(valuerType) {
 		return valuerNumericEncoder(t, limit)
 	}
 	return textNumericEncoder(t, limit)
+}
+
+// isForAnother is true for types of the libraries that write text, and no number.
+func isForAnother(t reflect.Type) bool {
+	switch t.PkgPath() {
+	case "github.com/jackc/pgx/v5/pgtype", "database/sql", "net/netip", "time":
+		return true
+	}
+	return false
 }
 
 // isPgtype is true for types that speak pgx's own interfaces for numbers, which
@@ -67,6 +76,9 @@ func coefEncoder(t reflect.Type, limit numericLimit) encodeFunc {
 		}
 		if limit.exceeded(coef, scale) {
 			return dst, valueErr(fmt.Sprint(d), "is out of range for "+limit.name)
+		}
+		if limit.rounded(coef, scale) {
+			return dst, limit.tooPrecise(fmt.Sprint(d))
 		}
 		return appendNumeric(dst, d.Sign() < 0, coef, scale), nil
 	}
@@ -151,7 +163,7 @@ func pgNumericEncoder(w *wireType) encodeFunc {
 			if v < 0 {
 				coef = -coef
 			}
-			if !limit.exceeded(coef, scale) {
+			if !limit.exceeded(coef, scale) && !limit.rounded(coef, scale) {
 				return appendNumeric(dst, v < 0, coef, scale), nil
 			}
 		}

@@ -4,18 +4,22 @@ import (
 	"database/sql/driver"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// stringEncoder encodes strings into text, json, uuid and numeric columns. Into
-// any other type a string goes by pgx, which parses it.
-func stringEncoder(w *wireType) encodeFunc {
+// stringEncoder encodes strings into text, json, uuid and numeric columns, and into
+// those that parsedEncoder reads. Into any other type but bytea a string goes as text
+// that the server reads.
+func (c *compiler) stringEncoder(w *wireType) encodeFunc {
 	switch w.kind {
-	case kindText, kindUnknown:
+	case kindText:
 		return textEncoder(w)
 	case kindJSON:
 		return func(dst []byte, p unsafe.Pointer) ([]byte, error) {
@@ -36,7 +40,7 @@ func stringEncoder(w *wireType) encodeFunc {
 			return appendNumericText(dst, unsafe.Slice(unsafe.StringData(s), len(s)), limit)
 		}
 	}
-	return nil
+	return c.parsedEncoder(w)
 }
 
 func textEncoder(w *wireType) encodeFunc {
@@ -47,7 +51,10 @@ func textEncoder(w *wireType) encodeFunc {
 }
 
 // bytesEncoder encodes byte slices into bytea, text, json and uuid columns; nil is null.
-func bytesEncoder(w *wireType) encodeFunc {
+func bytesEncoder(t reflect.Type, w *wireType) encodeFunc {
+	if w.kind != kindBytea && !areText(t) {
+		return nil
+	}
 	var inner func(dst []byte, s string) ([]byte, error)
 	switch w.kind {
 	case kindBytea:
@@ -75,6 +82,12 @@ func bytesEncoder(w *wireType) encodeFunc {
 	}
 }
 
+// areText is true for byte slices that may be text: not net.IP and the like, whose
+// bytes are something else.
+func areText(t reflect.Type) bool {
+	return !hasMethods(t) || t == reflect.TypeFor[json.RawMessage]()
+}
+
 // appendText appends a text value after checking what the server would refuse:
 // bytes that are not UTF-8, NUL, more characters than a varchar(n) takes.
 func appendText(dst []byte, s string, w *wireType, maxChars int) ([]byte, error) {
@@ -83,7 +96,7 @@ func appendText(dst []byte, s string, w *wireType, maxChars int) ([]byte, error)
 			return dst, err
 		}
 	}
-	if len(s) > maxChars && maxChars > 0 && !fits(s, maxChars) {
+	if len(s) > maxChars && maxChars > 0 && !fits(s, maxChars, w) {
 		return dst, valueErr(quoteValue(s), fmt.Sprintf("has %d characters, too many for %s", utf8.RuneCountInString(s), w.name))
 	}
 	return append(binary.BigEndian.AppendUint32(dst, uint32(len(s))), s...), nil
@@ -149,12 +162,12 @@ func tooLong(n int) *ValueError {
 	return valueErr("", fmt.Sprintf("a value of %d bytes is longer than the server takes (1 GiB)", n))
 }
 
-// fits reports whether s has at most n characters, or only spaces beyond them,
-// which the server cuts.
-func fits(s string, n int) bool {
+// fits reports whether s has at most n characters. Spaces beyond them count, since
+// the server would cut them, unless the type is char(n), to which they are nothing.
+func fits(s string, n int, w *wireType) bool {
 	for i := range s {
 		if n == 0 {
-			return strings.TrimRight(s[i:], " ") == ""
+			return w.oid == pgtype.BPCharOID && strings.TrimRight(s[i:], " ") == ""
 		}
 		n--
 	}

@@ -39,6 +39,12 @@ func timeEncoder(w *wireType) encodeFunc {
 			t := (*time.Time)(p)
 			hour, minute, second := t.Clock()
 			micros := int64(hour*3600+minute*60+second)*1_000_000 + int64(t.Nanosecond()/1000)
+			if !isBareClock(t) {
+				return dst, timeErr(t, "has a date, which "+w.name+" does not hold: use pgtype.Time, or a date of 0000-01-01, 0001-01-01, 1970-01-01 or 2000-01-01")
+			}
+			if t.Nanosecond()%1000 != 0 || micros%w.unit != 0 {
+				return dst, timeErr(t, "has more digits than "+w.name+" holds: truncate it")
+			}
 			return append8(dst, uint64(micros)), nil
 		}
 	}
@@ -65,6 +71,9 @@ func appendDate(dst []byte, t *time.Time, w *wireType) ([]byte, error) {
 	if day < minDay || day >= endDay {
 		return dst, timeOutOfRange(t, w)
 	}
+	if seconds%86400 != 0 || t.Nanosecond() != 0 {
+		return dst, timeErr(t, "has a time of day, which "+w.name+" does not hold: truncate it")
+	}
 	return append4(dst, uint32(day)), nil
 }
 
@@ -80,11 +89,28 @@ func appendMicros(dst []byte, seconds int64, t *time.Time, w *wireType) ([]byte,
 	if seconds < minTimestamp/1_000_000 || seconds >= endTimestamp/1_000_000 {
 		return dst, timeOutOfRange(t, w)
 	}
-	return append8(dst, uint64(seconds*1_000_000+int64(t.Nanosecond()/1000))), nil
+	nanos := t.Nanosecond()
+	fraction := nanos / 1000
+	micros := seconds*1_000_000 + int64(fraction)
+	if fraction*1000 != nanos || w.unit > 1 && micros%w.unit != 0 {
+		return dst, timeErr(t, "has more digits than "+w.name+" holds: truncate it")
+	}
+	return append8(dst, uint64(micros)), nil
+}
+
+// isBareClock is true for a time of day on a date that stands for none: those of
+// time.Parse, of the zero time, of Unix time, and of this package.
+func isBareClock(t *time.Time) bool {
+	year, month, day := t.Date()
+	return month == time.January && day == 1 && (year == 0 || year == 1 || year == 1970 || year == 2000)
+}
+
+func timeErr(t *time.Time, reason string) *ValueError {
+	return valueErr(t.Format("2006-01-02T15:04:05.999999999Z07:00"), reason)
 }
 
 func timeOutOfRange(t *time.Time, w *wireType) *ValueError {
-	return valueErr(t.Format("2006-01-02T15:04:05.999999999Z07:00"), "is out of range for "+w.name)
+	return timeErr(t, "is out of range for "+w.name)
 }
 
 // pgDateEncoder and its kin encode pgtype's types, which hold null and infinity.
@@ -153,6 +179,9 @@ func pgTimeEncoder(w *wireType) encodeFunc {
 		}
 		if t.Microseconds < 0 || t.Microseconds > dayMicros {
 			return dst, outOfRange(t.Microseconds, w.name+", in microseconds")
+		}
+		if t.Microseconds%w.unit != 0 {
+			return dst, valueErr(string(appendClock(nil, t.Microseconds)), "has more digits than "+w.name+" holds")
 		}
 		return append8(dst, uint64(t.Microseconds)), nil
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Encoder turns records into tuples of the binary COPY format. It is made once
+// Encoder turns records into tuples of a COPY [Format]. It is made once
 // for a struct and a table. It is not safe for concurrent use; lanes that encode
 // side by side make one each.
 type Encoder[T any] struct {
@@ -17,12 +17,21 @@ type Encoder[T any] struct {
 	plans   []encodePlan
 	names   []planNames // of plans
 	pointer bool        // T is a pointer to the struct
+	format  Format
+
+	writers []textFunc // of plans, where format is Text
+	tuple   []byte     // a binary tuple that is to become text
+	value   []byte     // a value's text
 }
 
 // encodePlan encodes one field into one column.
 type encodePlan struct {
 	offset uintptr
 	encode encodeFunc
+
+	// text is set where encode gives not the value in its type's binary form but
+	// what the server is to read as the type's text; text writes that.
+	text textFunc
 
 	// notNull is true if the column takes no null and the field may hold one:
 	// the server's error would not say which record it was.
@@ -63,6 +72,7 @@ func NewEncoder[T any](cols []Column, m *pgtype.Map) (*Encoder[T], error) {
 	}
 	e := &Encoder[T]{pointer: t.Kind() == reflect.Pointer}
 	c := newCompiler(m)
+	var wires []*wireType // of plans
 	for ci, col := range cols {
 		if byColumn[ci] < 0 {
 			if col.NotNull && !col.HasDefault && !col.Generated {
@@ -77,21 +87,41 @@ func NewEncoder[T any](cols []Column, m *pgtype.Map) (*Encoder[T], error) {
 			continue
 		}
 		w := newWireType(col, c.m)
-		encode, reason := c.encoder(f.Type, w)
-		if encode == nil {
+		plan, reason := c.encoder(f.Type, w)
+		if plan.encode == nil {
 			problems = append(problems, &TypeError{
 				Field: f.Path, GoType: f.Type, Column: col.Name, Type: w.name, Fits: w.fits(), Reason: reason,
 			})
 			continue
 		}
 		e.columns = append(e.columns, col)
-		e.plans = append(e.plans, encodePlan{offset: f.Offset, encode: encode, notNull: col.NotNull && mayBeNull(f.Type)})
+		plan.offset, plan.notNull = f.Offset, col.NotNull && mayBeNull(f.Type)
+		if plan.text != nil {
+			e.format = Text
+		}
+		e.plans = append(e.plans, plan)
+		wires = append(wires, w)
 		e.names = append(e.names, planNames{field: f.Path, column: col.Name, null: "the table does not allow it (field " + f.Path + ")"})
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
+	if e.format == Text {
+		e.writeText(c, wires)
+	}
 	return e, nil
+}
+
+// writeText makes tuples text, for the sake of one or more of their values.
+func (e *Encoder[T]) writeText(c *compiler, wires []*wireType) {
+	e.format = Text
+	for i := range e.plans {
+		write := e.plans[i].text
+		if write == nil {
+			write = c.textWriter(wires[i])
+		}
+		e.writers = append(e.writers, write)
+	}
 }
 
 func fieldNames(fields []Field) []string {
@@ -106,10 +136,21 @@ func fieldNames(fields []Field) []string {
 // values in a tuple: the column list of the COPY statement. It is the caller's to read only.
 func (e *Encoder[T]) Columns() []Column { return e.columns }
 
-// Append appends rec as one tuple of the binary COPY format. On an error, a
+// Format is the format of the tuples: [Text] if any field's value can only go as
+// text that the server reads.
+func (e *Encoder[T]) Format() Format { return e.format }
+
+// Append appends rec as one tuple of the Encoder's [Format]. On an error, a
 // [*ValueError], dst is returned as it was. rec is only read, and nothing of it
 // is kept.
 func (e *Encoder[T]) Append(dst []byte, rec *T) ([]byte, error) {
+	if e.format == Text {
+		return e.appendText(dst, rec)
+	}
+	return e.appendBinary(dst, rec)
+}
+
+func (e *Encoder[T]) appendBinary(dst []byte, rec *T) ([]byte, error) {
 	base := unsafe.Pointer(rec)
 	if e.pointer {
 		if base = *(*unsafe.Pointer)(base); base == nil {
@@ -131,6 +172,42 @@ func (e *Encoder[T]) Append(dst []byte, rec *T) ([]byte, error) {
 		}
 	}
 	return out, nil
+}
+
+// appendText makes the binary tuple, and writes its values as text.
+func (e *Encoder[T]) appendText(dst []byte, rec *T) ([]byte, error) {
+	tuple, err := e.appendBinary(e.tuple[:0], rec)
+	if err != nil {
+		return dst, err
+	}
+	e.tuple = keep(tuple)
+	out, rest := dst, tuple[2:]
+	for i, write := range e.writers {
+		var value []byte
+		if value, rest, err = cutValue(rest); err != nil {
+			return dst, err
+		}
+		if value == nil {
+			out = append(out, textNull...)
+		} else {
+			if e.value, err = write(e.value[:0], value); err != nil {
+				return dst, asValueError(err, e.names[i].column, e.names[i].field)
+			}
+			out = appendEscaped(out, e.value)
+			e.value = keep(e.value)
+		}
+		out = append(out, '\t')
+	}
+	out[len(out)-1] = '\n'
+	return out, nil
+}
+
+// keep lets go of the memory of a rare long value.
+func keep(b []byte) []byte {
+	if cap(b) > 1<<20 {
+		return nil
+	}
+	return b
 }
 
 // mayBeNull is false for types that always hold a value.

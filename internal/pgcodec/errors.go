@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // ValueError says that a value cannot be converted. The record that holds it
@@ -140,17 +141,7 @@ func valueErr(value, reason string) *ValueError {
 }
 
 // quoteValue shows a string in a message: quoted, cut.
-func quoteValue(s string) string {
-	const most = 100
-	if len(s) <= most {
-		return strconv.Quote(s)
-	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return strconv.Quote(s[:cut]) + "..."
-}
+func quoteValue(s string) string { return cleantext.Quote(s, 100) }
 
 // asValueError gives an error of a value its column and field.
 func asValueError(err error, column, field string) error {

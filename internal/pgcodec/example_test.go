@@ -28,13 +28,13 @@ func ExampleEncoder() {
 		fmt.Println(err)
 		return
 	}
-	stream := pgcodec.AppendHeader(nil)
+	stream := pgcodec.Binary.AppendHeader(nil)
 	for _, line := range []Line{{Product: "mill", Quantity: 3}, {Product: "race", Quantity: 3_000_000_000}, {Product: "wheel", Quantity: 1}} {
 		if stream, err = encoder.Append(stream, &line); err != nil {
 			fmt.Println(err) // the stream is as it was
 		}
 	}
-	stream = pgcodec.AppendTrailer(stream)
+	stream = pgcodec.Binary.AppendTrailer(stream)
 	// The columns of the COPY statement, which takes the stream.
 	for _, column := range encoder.Columns() {
 		fmt.Println(column.Name)

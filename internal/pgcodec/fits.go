@@ -1,5 +1,7 @@
 package pgcodec
 
+import "strings"
+
 // fits names Go types that suit a column's type, for an error about one that does not.
 func (w *wireType) fits() string {
 	switch w.kind {
@@ -38,5 +40,14 @@ func (w *wireType) fits() string {
 			return "a slice of " + s
 		}
 	}
-	return ""
+	if w.takesNothing() {
+		return ""
+	}
+	if takes := pgxTypes[w.oid]; len(takes) > 0 {
+		if name := takes[0].Name(); strings.Contains(name, "[") { // Range[the path of a package]
+			return "string or pgtype." + name[:strings.IndexByte(name, '[')]
+		}
+		return "string or " + takes[0].String()
+	}
+	return "string"
 }

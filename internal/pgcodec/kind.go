@@ -37,13 +37,15 @@ type wireType struct {
 	name   string    // for messages
 	elem   *wireType // of an array
 	text   bool      // values come in the text format
+	unit   int64     // of times: how many microseconds a value must be a multiple of, by its precision
+	delim  byte      // between the elements of an array's text, where it is not the usual one
 }
 
 // newWireType classifies a column. It looks at the codec that the Map holds for
 // the OID, not at the OID, so that a type which the caller has registered anew
 // with another codec goes to that codec.
 func newWireType(c Column, m *pgtype.Map) *wireType {
-	w := &wireType{oid: c.OID, typmod: c.Typmod, text: c.Text}
+	w := &wireType{oid: c.OID, typmod: c.Typmod, text: c.Text, unit: 1}
 	if t, ok := m.TypeForOID(c.OID); ok {
 		w.kind = kindOf(t.Codec)
 		if a, ok := t.Codec.(*pgtype.ArrayCodec); ok {
@@ -58,6 +60,12 @@ func newWireType(c Column, m *pgtype.Map) *wireType {
 			w.kind = kindText
 		default:
 			w.kind = kindUnknown
+		}
+	}
+	switch w.kind {
+	case kindTime, kindTimestamp, kindTimestamptz:
+		for p := w.typmod; p >= 0 && p < 6; p++ {
+			w.unit *= 10
 		}
 	}
 	w.name = c.TypeName

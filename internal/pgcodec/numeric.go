@@ -37,15 +37,31 @@ var pow10 = func() (p [20]uint64) {
 type numericLimit struct {
 	digits  int
 	limited bool
+	scale   int // digits after the point; below 0, zeros before it
+	scaled  bool
 	name    string
 }
 
 func newNumericLimit(w *wireType) numericLimit {
 	p, s, ok := w.precision()
-	if !ok || p < s {
+	if !ok {
 		return numericLimit{}
 	}
-	return numericLimit{digits: p - s, limited: true, name: w.name}
+	return numericLimit{digits: p - s, limited: p >= s, scale: s, scaled: true, name: w.name}
+}
+
+// rounded reports whether the server would round coef/10^scale.
+func (l numericLimit) rounded(coef uint64, scale int) bool {
+	if !l.scaled || scale <= l.scale || coef == 0 {
+		return false
+	}
+	surplus := scale - l.scale
+	return surplus >= len(pow10) || coef%pow10[surplus] != 0
+}
+
+// tooPrecise is the error about a number that the server would round.
+func (l numericLimit) tooPrecise(number string) *ValueError {
+	return valueErr(number, "has more decimal places than "+l.name+" holds: round it")
 }
 
 // exceeded reports whether coef/10^scale has too many digits before the point.
@@ -114,6 +130,13 @@ func appendNumericText(dst, text []byte, limit numericLimit) ([]byte, error) {
 	}
 	if wholeLen > maxNumericWhole || scale > maxNumericScale {
 		return dst, valueErr(cutNumber(text), "is out of range for numeric")
+	}
+	if limit.scaled && scale > limit.scale {
+		for i := max(n.point+limit.scale, n.leading); i < n.len(); i++ {
+			if n.digit(i) != 0 {
+				return dst, limit.tooPrecise(cutNumber(text))
+			}
+		}
 	}
 	wholeGroups, fracGroups := (wholeLen+3)/4, (scale+3)/4
 	ndigits := wholeGroups + fracGroups

@@ -47,7 +47,7 @@ func BenchmarkServer(b *testing.B) {
 		}
 		for range b.N {
 			empty(b)
-			r := &encodingReader[sale]{encoder: e, records: records, buf: AppendHeader(nil)}
+			r := &encodingReader[sale]{encoder: e, records: records, buf: Binary.AppendHeader(nil)}
 			if _, err := conn.PgConn().CopyFrom(b.Context(), r, "copy t from stdin (format binary)"); err != nil {
 				b.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func (r *encodingReader[T]) Read(p []byte) (int, error) {
 		r.records = r.records[1:]
 	}
 	if len(r.records) == 0 && !r.ended {
-		r.buf, r.ended = AppendTrailer(r.buf), true
+		r.buf, r.ended = Binary.AppendTrailer(r.buf), true
 	}
 	n := copy(p, r.buf[r.read:])
 	r.read += n

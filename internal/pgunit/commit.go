@@ -135,6 +135,7 @@ func (u *Unit) release(ctx context.Context) {
 	}
 	u.released = true
 	u.conn.Release()
+	u.leave()
 }
 
 // discard closes the connection.
@@ -144,4 +145,5 @@ func (u *Unit) discard(ctx context.Context) {
 	defer cancel()
 	conn := u.conn.Hijack()
 	_ = conn.Close(bounded) // it is of no further use either way
+	u.leave()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
+	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -19,10 +20,11 @@ type CopyTarget struct {
 	Label   string         // the table as the user wrote it, for errors
 	Table   pgx.Identifier // the table itself
 	Columns []string
+	Format  pgcodec.Format // of the tuples
 }
 
 func (t CopyTarget) sql() string {
-	return fmt.Sprintf("copy %s (%s) from stdin (format binary)", t.Table.Sanitize(), pgcatalog.ColumnList(t.Columns))
+	return fmt.Sprintf("copy %s (%s) from stdin (format %v)", t.Table.Sanitize(), pgcatalog.ColumnList(t.Columns), t.Format)
 }
 
 // Copy loads tuples in the background: a stage encodes them into chunks and puts
@@ -139,7 +141,7 @@ const copyPatience = 500 * time.Millisecond
 // stream keeps one COPY open until the end of the input, or until somebody else wants
 // the turn.
 func (c *Copy) stream(ctx context.Context, turn *Turn, first chunk) error {
-	r := newCopyReader(ctx, c.queue, first, turn.Wanted())
+	r := newCopyReader(ctx, c.target.Format, c.queue, first, turn.Wanted())
 	err := turn.do(ctx, copyPatience, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.PgConn().CopyFrom(ctx, r, c.target.sql())
 		return err
@@ -175,7 +177,7 @@ func (t CopyTarget) refused(err error, before int64) error {
 // Load sends tuples that are all there in one COPY, under a savepoint: if the
 // server refuses them, the transaction goes on without them.
 func (t *Turn) Load(ctx context.Context, target CopyTarget, tuples []byte, rows int64) error {
-	r := newBytesReader(ctx, tuples)
+	r := newBytesReader(ctx, target.Format, tuples)
 	err := t.try(ctx, copyPatience, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.PgConn().CopyFrom(ctx, r, target.sql())
 		return err

@@ -20,6 +20,7 @@ const idleRead = 25 * time.Millisecond
 type copyReader struct {
 	ended   <-chan struct{} // the context's
 	cause   func() error
+	format  pgcodec.Format
 	queue   *chunks
 	wanted  <-chan struct{}
 	stopped chan struct{} // nobody may read any more
@@ -34,20 +35,20 @@ type copyReader struct {
 	idle   *time.Timer
 }
 
-func newCopyReader(ctx context.Context, queue *chunks, first chunk, wanted <-chan struct{}) *copyReader {
+func newCopyReader(ctx context.Context, format pgcodec.Format, queue *chunks, first chunk, wanted <-chan struct{}) *copyReader {
 	return &copyReader{
 		ended: ctx.Done(), cause: func() error { return context.Cause(ctx) },
 		queue: queue, wanted: wanted, stopped: make(chan struct{}),
-		rest: pgcodec.AppendHeader(nil), first: first.data, rows: first.rows,
+		rest: format.AppendHeader(nil), first: first.data, rows: first.rows, format: format,
 		left: -1, idle: time.NewTimer(idleRead),
 	}
 }
 
 // newBytesReader gives one COPY stream whose tuples are all there.
-func newBytesReader(ctx context.Context, tuples []byte) *copyReader {
+func newBytesReader(ctx context.Context, format pgcodec.Format, tuples []byte) *copyReader {
 	queue := newChunks()
 	queue.close()
-	return newCopyReader(ctx, queue, chunk{data: tuples}, nil)
+	return newCopyReader(ctx, format, queue, chunk{data: tuples}, nil)
 }
 
 var errStopped = errors.New("the COPY has ended")
@@ -107,7 +108,7 @@ func (r *copyReader) next() (idle bool, err error) {
 		}
 	}
 	if r.left == 0 {
-		r.rest, r.closed = pgcodec.AppendTrailer(nil), true
+		r.rest, r.closed = r.format.AppendTrailer(nil), true
 		return false, nil
 	}
 	r.idle.Reset(idleRead)

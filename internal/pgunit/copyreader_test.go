@@ -18,7 +18,7 @@ func text(s string) chunk { return chunk{data: []byte(s), rows: int64(len(s))} }
 
 // framed is what a COPY stream of these chunks is.
 func framed(chunks ...string) string {
-	return string(pgcodec.AppendTrailer(append(pgcodec.AppendHeader(nil), strings.Join(chunks, "")...)))
+	return string(pgcodec.Binary.AppendTrailer(append(pgcodec.Binary.AppendHeader(nil), strings.Join(chunks, "")...)))
 }
 
 // readSome reads until the reader has nothing, or ends.
@@ -36,7 +36,7 @@ func readSome(r io.Reader, b *bytes.Buffer) error {
 func TestAStreamEndsWithItsInput(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newChunks()
-		r := newCopyReader(t.Context(), q, text("first,"), nil)
+		r := newCopyReader(t.Context(), pgcodec.Binary, q, text("first,"), nil)
 		var got bytes.Buffer
 		begin := time.Now()
 		if err := readSome(r, &got); err != nil || time.Since(begin) != idleRead {
@@ -66,7 +66,7 @@ func TestAStreamEndsWithItsInput(t *testing.T) {
 func TestAStreamEndsAtOnceWhenTheTurnIsWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, wanted := newChunks(), make(chan struct{})
-		r := newCopyReader(t.Context(), q, text("first,"), wanted)
+		r := newCopyReader(t.Context(), pgcodec.Binary, q, text("first,"), wanted)
 		_ = q.put(t.Context(), text("second"), nil)
 		var got bytes.Buffer
 		if err := readSome(r, &got); err != nil {
@@ -90,11 +90,11 @@ func TestAStreamEndsAtOnceWhenTheTurnIsWanted(t *testing.T) {
 func TestWhatIsQueuedWhenTheTurnIsWantedIsSentAndNoMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, wanted := newChunks(), make(chan struct{})
-		r := newCopyReader(t.Context(), q, text("first,"), wanted)
+		r := newCopyReader(t.Context(), pgcodec.Binary, q, text("first,"), wanted)
 		_ = q.put(t.Context(), text("second"), nil)
 		close(wanted)
 		var got bytes.Buffer
-		p := make([]byte, len(pgcodec.AppendHeader(nil))+len("first,"))
+		p := make([]byte, len(pgcodec.Binary.AppendHeader(nil))+len("first,"))
 		for got.Len() < len(p) {
 			n, err := r.Read(p)
 			if err != nil {
@@ -122,7 +122,7 @@ func TestACancelledStreamFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		over := errors.New("over")
 		ctx, cancel := context.WithCancelCause(t.Context())
-		r := newCopyReader(ctx, newChunks(), text("first"), nil)
+		r := newCopyReader(ctx, pgcodec.Binary, newChunks(), text("first"), nil)
 		var got bytes.Buffer
 		if err := readSome(r, &got); err != nil {
 			t.Fatal(err)

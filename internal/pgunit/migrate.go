@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -23,9 +24,17 @@ func LedgerVersion() int { return ledgerMigrations.Latest() }
 // ledgerTables are those that a run reads and writes.
 var ledgerTables = []string{"attempts", "commits", "cursors"}
 
+// shortName is how many bytes a name may have that no server cuts, whatever its encoding.
+const shortName = 31
+
 // ensure makes the ledger or brings it up to date. Any number of processes may call
 // it at once.
 func (l Ledger) ensure(ctx context.Context, conn *pgx.Conn) error {
+	if len(l.schema()) > shortName {
+		if err := pgcatalog.CheckNames(ctx, conn, l.schema()); err != nil {
+			return fmt.Errorf("the ledger's schema: %w", err)
+		}
+	}
 	ready, err := l.ready(ctx, conn)
 	if err != nil || ready {
 		return err

@@ -34,9 +34,11 @@ type Unit struct {
 	tainted atomic.Bool  // a cancel request was sent to the connection's backend
 	rows    atomic.Int64 // sent by COPY
 
+	targets []*Target // belongs to the opening, then to the holder of the turn
+	leave   func()    // lets the next run of this process come
+
 	mu     sync.Mutex
-	uses   map[uint32]use // by the table's OID
-	stages int            // temporary tables that were named
+	stages int // temporary tables that were named
 
 	prepared bool
 	xid      string // "" if the transaction has written nothing
@@ -61,7 +63,7 @@ func Join(ctx context.Context, pool *pgxpool.Pool) (*Unit, error) {
 func begin(ctx context.Context, pool *pgxpool.Pool) (*Unit, error) {
 	run, _ := pipeline.RunFrom(ctx)
 	u := &Unit{
-		pool: pool, run: run, uses: map[uint32]use{},
+		pool: pool, run: run, leave: func() {},
 		name: fmt.Sprintf("database %q", pool.Config().ConnConfig.Database),
 	}
 	if state := pipeline.StateFrom(ctx); state != nil {
@@ -167,23 +169,4 @@ func (u *Unit) TempName() pgx.Identifier {
 	defer u.mu.Unlock()
 	u.stages++
 	return pgx.Identifier{"pg_temp", fmt.Sprintf("millrace_staging_%d", u.stages)}
-}
-
-// use is what a sink does with a table.
-type use struct {
-	sinks    int
-	replaces bool
-}
-
-// Use notes that a sink writes to a table. Two sinks may write to one table, unless
-// one of them empties it first: what it removes would depend on who came first.
-func (u *Unit) Use(oid uint32, label string, replaces bool) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	s := u.uses[oid]
-	if s.sinks > 0 && (replaces || s.replaces) {
-		return pipeline.Permanent(fmt.Errorf("table %q: two stages of this run write to it, and one of them empties it first, which could remove what the other wrote; merge their streams into one sink", label))
-	}
-	u.uses[oid] = use{sinks: s.sinks + 1, replaces: replaces}
-	return nil
 }

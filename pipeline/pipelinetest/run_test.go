@@ -158,7 +158,7 @@ func TestResult(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := in.Reject(pipeline.Reject{Value: fmt.Sprint(n), Reason: "is unwanted"}); err != nil {
+			if err := in.Reject(&n, pipeline.Reject{Value: fmt.Sprint(n), Reason: "is unwanted"}); err != nil {
 				return err
 			}
 		}

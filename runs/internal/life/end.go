@@ -8,8 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
-	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // Result is what is known when an attempt ends, or a run that had none. The run's row is locked already, or guarded by
@@ -83,7 +83,7 @@ func (r Runs) move(ctx context.Context, tx pgx.Tx, to State, res Result, assignm
 	}
 	message, rejects := "", Rejects{Reasons: []byte("{}")}
 	if res.Err != nil {
-		message = tables.Clean(res.Err.Error(), maxError)
+		message = cleantext.Short(res.Err.Error(), maxError)
 	}
 	if res.Rejects != nil {
 		rejects = *res.Rejects

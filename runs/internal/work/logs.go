@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/millrace/millrace/runs/internal/tables"
+	"github.com/millrace/millrace/internal/cleantext"
 )
 
 // The sizes of what is kept of a log.
@@ -91,10 +91,10 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 	if level < r.logs.level {
 		return
 	}
-	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: tables.Clean(message, maxMessage)}
+	line := logRow{run: r.run, attempt: r.attempt, level: level.String(), at: time.Now(), message: cleantext.Short(message, maxMessage)}
 	fields := map[string]string{}
 	if name != "" {
-		fields["logger"] = tables.Clean(name, 200)
+		fields["logger"] = cleantext.Short(name, 200)
 	}
 	size := len(line.message) + 64
 	for i := 0; i+1 < len(args); i += 2 {
@@ -103,11 +103,11 @@ func (r *runLog) Accept(name string, level hclog.Level, message string, args ...
 		case "pipeline", "run", "attempt": // they are columns
 			continue
 		case "stage":
-			line.stage = tables.Clean(fmt.Sprint(value), 200)
+			line.stage = cleantext.Short(fmt.Sprint(value), 200)
 			continue
 		}
-		text := tables.Clean(fmt.Sprint(value), maxMessage)
-		fields[tables.Clean(key, 100)] = text
+		text := cleantext.Short(fmt.Sprint(value), maxMessage)
+		fields[cleantext.Short(key, 100)] = text
 		size += len(key) + len(text)
 	}
 	if len(fields) > 0 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs/internal/life"
 	"github.com/millrace/millrace/runs/internal/tables"
@@ -37,7 +38,7 @@ func (k *keptRejects) add(r pipeline.Reject) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.total++
-	reason := tables.Clean(r.Reason, 500)
+	reason := cleantext.Short(r.Reason, 500)
 	if k.reasons == nil {
 		k.reasons = map[string]int64{}
 	}
@@ -77,8 +78,8 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, db *tables.DB, id st
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{db.Schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {
 		r := kept[i]
 		return []any{
-			id, int64(i + 1), tables.Clean(r.Stage, 200), tables.Clean(r.Source, 2000), r.Line, r.Offset, r.Raw,
-			tables.Clean(r.Column, 200), tables.Clean(r.Value, 4000), tables.Clean(r.Reason, 4000),
+			id, int64(i + 1), cleantext.Short(r.Stage, 200), cleantext.Short(r.Source, 2000), r.Line, r.Offset, r.Raw,
+			cleantext.Short(r.Column, 200), cleantext.Short(r.Value, 4000), cleantext.Short(r.Reason, 4000),
 		}, nil
 	}))
 	return err

@@ -1,0 +1,128 @@
+package sources_test
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/sources"
+)
+
+func TestLanesAreEven(t *testing.T) {
+	dir := t.TempDir()
+	row := "1,tea,3\n"
+	write := func(name string, rows int) string {
+		return file(t, dir, name, "id,product,quantity\n"+strings.Repeat(row, rows))
+	}
+	write("many-1.csv", 900_000)
+	write("many-2.csv", 1_100_000)
+	for _, tt := range []struct {
+		name, path string
+		lanes      int
+	}{
+		{"two lanes of a file", write("one.csv", 2_000_001), 2},
+		{"three lanes of a file", filepath.Join(dir, "one.csv"), 3},
+		{"two lanes of two files", filepath.Join(dir, "many-*.csv"), 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			parts, err := sources.CSV[sale]{Path: tt.path}.Split(t.Context(), tt.lanes)
+			check(t, err)
+			var counts []int
+			total := 0
+			for _, part := range parts {
+				got, _, err := run(t, part, pipeline.Options{})
+				check(t, err)
+				counts = append(counts, len(got))
+				total += len(got)
+			}
+			if total < 2_000_000 || len(counts) != tt.lanes {
+				t.Fatalf("%d records in %d lanes", total, len(counts))
+			}
+			for _, n := range counts {
+				if share := total / tt.lanes; n < share*9/10 || n > share*11/10 {
+					t.Errorf("lanes of %d records", counts)
+				}
+			}
+		})
+	}
+}
+
+func TestGzipMayBePadded(t *testing.T) {
+	packed := pack(t, sources.Gzip, "id,product,quantity\n1,tea,3\n")
+	for _, tt := range []struct {
+		name, data, err string
+	}{
+		{"with zeros", packed + strings.Repeat("\x00", 512), ""},
+		{"with zeros and then something", packed + "\x00\x00x", "data is not"},
+		{"with something", packed + "xyz", "gzip data ends too early"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, report, err := run(t, sources.CSV[sale]{Path: file(t, t.TempDir(), "a.csv.gz", tt.data)}, pipeline.Options{})
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Errorf("got %v, want %s", err, tt.err)
+				}
+				return
+			}
+			if err != nil || len(got) != 1 || report.Stage("extract").Bytes != int64(len(tt.data)) {
+				t.Errorf("got %v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAPathThatIsNotUnderstoodIsNamed(t *testing.T) {
+	for path, want := range map[string]string{
+		"s3://bucket/sales.csv":          "the Path is a URL (s3://...)",
+		"https://user:secret@host/s.csv": "give the bytes by Open",
+		"data/{a,b}.csv":                 "braces are not expanded",
+		"data/**/*.csv":                  "** does not reach through folders",
+	} {
+		_, _, err := run(t, sources.CSV[sale]{Path: path}, pipeline.Options{})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || !pipeline.IsPermanent(err) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+	odd := file(t, t.TempDir(), "{1}.csv", "id,product,quantity\n1,tea,3\n")
+	if got, _, err := run(t, sources.CSV[sale]{Path: odd}, pipeline.Options{}); err != nil || len(got) != 1 {
+		t.Errorf("a file of that very name: %v, %v", got, err)
+	}
+}
+
+func TestAnEmptyNumberNamesFileLineAndColumn(t *testing.T) {
+	path := file(t, t.TempDir(), "sales.csv", "id,product,quantity\n1,tea,3\n2,mug,\n")
+	_, _, err := run(t, sources.CSV[sale]{Path: path}, pipeline.Options{})
+	want := path + `: line 3: column "quantity" is empty; for NULL use a pointer, for a value say omitempty or default= in its csv tag`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+func TestInputsThatAreNoCSVAreNamedWithoutTheirBytes(t *testing.T) {
+	utf16 := func(text string) string {
+		var b bytes.Buffer
+		b.WriteString("\xff\xfe")
+		for _, c := range []byte(text) {
+			fmt.Fprintf(&b, "%c\x00", c)
+		}
+		return b.String()
+	}
+	for name, tt := range map[string]struct{ content, want string }{
+		"utf16.csv": {utf16("\"id\",\"product\"\r\n"), "the input is UTF-16"},
+		"cr.csv":    {"id,product,quantity\r1,tea,3\r", "the lines end in CR alone"},
+		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "a zip archive"},
+		"title.csv": {"Sales\nid,product,quantity\n1,tea,3\n", "line 2 has them: remove the lines before it"},
+		"sep.csv":   {"sep=;\nid;product;quantity\n", "set Comma to ';'"},
+	} {
+		for _, noHeader := range []bool{false, name != "title.csv" && name != "cr.csv"} {
+			path := file(t, t.TempDir(), name, tt.content)
+			_, _, err := run(t, sources.CSV[sale]{Path: path, NoHeader: noHeader}, pipeline.Options{MaxRejects: -1})
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.ContainsAny(err.Error(), "\x00\r\n") || !pipeline.IsPermanent(err) {
+				t.Errorf("%s: got %v, want %s", name, err, tt.want)
+			}
+		}
+	}
+}
