@@ -170,8 +170,8 @@ func checkBy(by string) error {
 	return nil
 }
 
-// plainText tells whether s is text of one line that shows as what it is: no control characters, nothing that changes the
-// direction of what stands beside it (U+202E), and nothing invisible but the two joiners that some scripts need.
+// plainText tells whether s is text of one line that shows as what it is: no control characters, nothing that changes
+// the direction of what stands beside it (U+202E), and nothing invisible but the two joiners that some scripts need.
 func plainText(s string) bool {
 	for _, r := range s {
 		if !unicode.IsGraphic(r) && r != '\u200c' && r != '\u200d' {

@@ -144,7 +144,9 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.register(ctx); err != nil {
 		return err
 	}
-	s.leases = &lease.Leases{DB: s.db, Queue: s.queue, Control: s.control, Worker: s.config.Name, For: s.config.Lease, Ended: s.ends.Follow}
+	s.leases = &lease.Leases{
+		DB: s.db, Queue: s.queue, Control: s.control, Worker: s.config.Name, For: s.config.Lease, Ended: s.ends.Follow,
+	}
 	s.queue.Use(s.control)
 	s.work.Use(s.control, s.leases)
 	if s.config.Workers > 0 {
@@ -165,7 +167,9 @@ func (s *Service) register(ctx context.Context) error {
 	var all []queue.Pipeline
 	for _, name := range slices.Sorted(maps.Keys(s.definitions)) {
 		d := s.definitions[name]
-		all = append(all, queue.Pipeline{Name: name, Description: d.Description, Schedule: d.Schedule, MaxActive: d.MaxActive, Next: d.next(s.config.now())})
+		all = append(all, queue.Pipeline{
+			Name: name, Description: d.Description, Schedule: d.Schedule, MaxActive: d.MaxActive, Next: d.next(s.config.now()),
+		})
 	}
 	return s.queue.Register(ctx, all)
 }
@@ -220,7 +224,8 @@ func (s *Service) observe(ctx context.Context, e life.Ended) {
 	}
 	found, err := s.snapshots(ctx, []string{e.Run})
 	if err != nil {
-		s.config.Logger.Warn("the end of an attempt could not be read, so that it is not counted", "run", e.Run, "state", e.State, "error", err)
+		s.config.Logger.Warn("the end of an attempt could not be read, so that it is not counted",
+			"run", e.Run, "state", e.State, "error", err)
 		return
 	}
 	if item, ok := found[e.Run]; ok {
@@ -275,7 +280,8 @@ func (s *Service) keep(ctx context.Context) {
 		duties := []duty{{"due dates", s.due}, {"attempts", s.queue.RetryDue}}
 		if time.Since(lastReap) >= s.config.Heartbeat {
 			lastReap = time.Now()
-			duties = append(duties, duty{"lost runs", s.leases.Reap}, duty{"lost jobs", redispatch}, duty{"free places", s.queue.AdmitAll})
+			duties = append(duties,
+				duty{"lost runs", s.leases.Reap}, duty{"lost jobs", redispatch}, duty{"free places", s.queue.AdmitAll})
 		}
 		for _, d := range duties {
 			if err := d.do(ctx); err != nil && ctx.Err() == nil {
@@ -298,18 +304,21 @@ func (s *Service) wakeKeeper() {
 func (s *Service) due(ctx context.Context) error {
 	for _, name := range s.scheduled {
 		d, now := s.definitions[name], s.config.now()
-		err := s.queue.DueRuns(ctx, name, d.Schedule, now, func(first time.Time) (due []life.New, next *time.Time, err error) {
+		plan := func(first time.Time) (due []life.New, next *time.Time, err error) {
 			dates, after := d.due(first, now)
 			values, err := d.values(nil)
 			if err != nil {
 				return nil, nil, err
 			}
 			for _, date := range dates {
-				due = append(due, life.New{ID: s.queue.NewID(), Pipeline: name, Date: date, Params: values, Cause: string(CauseSchedule), By: "schedule"})
+				due = append(due, life.New{
+					ID: s.queue.NewID(), Pipeline: name, Date: date, Params: values,
+					Cause: string(CauseSchedule), By: "schedule",
+				})
 			}
 			return due, orNull(after), nil
-		})
-		if err != nil {
+		}
+		if err := s.queue.DueRuns(ctx, name, d.Schedule, now, plan); err != nil {
 			return err
 		}
 	}

@@ -113,7 +113,8 @@ func chaosRegistry(home, other *pgxpool.Pool, dir string) *runs.Registry {
 	return r
 }
 
-// lateFile is a file that gets its name some time after the databases have committed, so that many are killed in between.
+// lateFile is a file that gets its name some time after the databases have committed, so that many are killed in
+// between.
 type lateFile struct{ sinks.CSV[chaosRow] }
 
 func (f lateFile) Load(ctx context.Context, in *pipeline.Reader[chaosRow]) error {

@@ -32,8 +32,8 @@ func unmarshalStrictly(body []byte, v any) error {
 	return twice(d, 0)
 }
 
-// twice finds a name that an object of valid JSON has twice. The names of the outermost are fields of ours, which the decoder takes in
-// any letter case.
+// twice finds a name that an object of valid JSON has twice. The names of the outermost are fields of ours, which the
+// decoder takes in any letter case.
 func twice(d *json.Decoder, depth int) error {
 	token, err := d.Token()
 	if err != nil {

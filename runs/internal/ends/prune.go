@@ -16,12 +16,16 @@ const KeepCommits = 30 * 24 * time.Hour
 // batch is how many runs one transaction removes.
 const batch = 500
 
-// Prune removes from the history runs that ended before a moment, and those beyond the newest keep of each pipeline; what is
-// zero does not count. It returns how many, also with an error. Then it removes from the ledger what left the
+// Prune removes from the history runs that ended before a moment, and those beyond the newest keep of each pipeline;
+// what is zero does not count. It returns how many, also with an error. Then it removes from the ledger what left the
 // history long enough ago.
-func Prune(ctx context.Context, db *tables.DB, olderThan time.Time, keep int, pipelines []string) (removed int64, err error) {
+func Prune(
+	ctx context.Context, db *tables.DB, olderThan time.Time, keep int, pipelines []string,
+) (removed int64, err error) {
 	if !olderThan.IsZero() {
-		n, err := pruneAll(ctx, db, "select id from {runs} where ended_at < $1 and state in ('succeeded', 'failed', 'cancelled') order by ended_at limit $2 for update skip locked", olderThan)
+		n, err := pruneAll(ctx, db, `
+select id from {runs} where ended_at < $1 and state in ('succeeded', 'failed', 'cancelled')
+ order by ended_at limit $2 for update skip locked`, olderThan)
 		removed += n
 		if err != nil {
 			return removed, err
@@ -32,7 +36,8 @@ func Prune(ctx context.Context, db *tables.DB, olderThan time.Time, keep int, pi
 			n, err := pruneAll(ctx, db, `
 select id from {runs}
  where pipeline = $3 and ended_at is not null and state in ('succeeded', 'failed', 'cancelled')
-   and ended_at < (select ended_at from {runs} where pipeline = $3 and ended_at is not null order by ended_at desc offset $1 - 1 limit 1)
+   and ended_at < (select ended_at from {runs} where pipeline = $3 and ended_at is not null
+                    order by ended_at desc offset $1 - 1 limit 1)
  order by ended_at limit $2 for update skip locked`, keep, name)
 			removed += n
 			if err != nil {

@@ -53,7 +53,8 @@ func (l *Leases) Renew(ctx context.Context, held []Held) (map[string]News, error
 	rows, _ := l.Control.Query(ctx, l.DB.Of(`
 with renewed as (
     update {runs} set lease_until = now() + $3::bigint * interval '1 microsecond'
-     where id in (select id from {runs} where id = any($1) and worker = $2 and state = 'running' for no key update skip locked))
+     where id in (select id from {runs} where id = any($1) and worker = $2 and state = 'running'
+                     for no key update skip locked))
 select id, attempt, worker = $2 and state = 'running', cancel_by from {runs} where id = any($1)`),
 		ids, l.Worker, l.For.Microseconds())
 	var id string
@@ -98,7 +99,8 @@ func (l *Leases) reapOne(ctx context.Context) (ended life.Ended, err error) {
 		if err := l.Queue.DropJob(ctx, tx, r.Job); err != nil {
 			return err
 		}
-		l.DB.Logger.Warn("a worker died; its run is taken over", "pipeline", r.Pipeline, "run", r.ID, "attempt", r.Attempt, "worker", r.Worker)
+		l.DB.Logger.Warn("a worker died; its run is taken over",
+			"pipeline", r.Pipeline, "run", r.ID, "attempt", r.Attempt, "worker", r.Worker)
 		ended = life.Ended{Run: r.ID, Pipeline: r.Pipeline, State: life.Lost}
 		res := life.Result{Run: r.ID}
 		v := verdict(r)
@@ -130,7 +132,8 @@ func verdict(r life.Row) *life.Verdict {
 	case r.CancelBy != nil:
 		return &life.Verdict{As: life.Cancelled, Why: "cancelled" + life.ByWhom(*r.CancelBy)}
 	case r.Losses+1 >= MaxLosses:
-		return &life.Verdict{As: life.Failed, Why: fmt.Sprintf("lost: its worker died %d times in a row, the last one was %s; perhaps the run is what kills them", r.Losses+1, r.Worker)}
+		return &life.Verdict{As: life.Failed, Why: fmt.Sprintf(
+			"lost: its worker died %d times in a row, the last one was %s; perhaps the run is what kills them", r.Losses+1, r.Worker)}
 	}
 	return nil
 }

@@ -58,7 +58,9 @@ type Claimed struct {
 }
 
 // Claim takes the run for a worker, if the job is still the one that may begin it.
-func (r Runs) Claim(ctx context.Context, pool *pgxpool.Pool, id string, job int64, worker string, lease time.Duration) (c Claimed, ok bool, err error) {
+func (r Runs) Claim(
+	ctx context.Context, pool *pgxpool.Pool, id string, job int64, worker string, lease time.Duration,
+) (c Claimed, ok bool, err error) {
 	var endsAs *string
 	var why string
 	err = pool.QueryRow(ctx, r.DB.Of(`
@@ -87,7 +89,8 @@ func (r Runs) Requeue(ctx context.Context, tx pgx.Tx, id, reason string) error {
 	_, err := tx.Exec(ctx, r.DB.Of(`
 update {runs}
    set state = 'queued', reason = $2, version = version + 1, failures = 0, losses = 0, cancel_by = null,
-       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null, elsewhere = false, ends_as = null, ends_why = ''
+       place = nextval('{run_places}'), ended_at = null, next_attempt_at = null,
+       elsewhere = false, ends_as = null, ends_why = ''
  where id = $1`), id, reason)
 	return err
 }

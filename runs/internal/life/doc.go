@@ -1,5 +1,5 @@
-// Package life is the life of a run: its states, what is true in each, and the only statements that move a run from one to
-// another.
+// Package life is the life of a run: its states, what is true in each, and the only statements that move a run from
+// one to another.
 //
 //	          ┌────────────── Requeue ──────────────┐
 //	          ▼                                     │
@@ -19,6 +19,6 @@
 //
 //	go test ./runs/internal/life -run Migration -update
 //
-// What is committed is never failed nor cancelled: whoever ends a run asks the ledger first, under the lock of the run's
-// row ([Runs.Committed]).
+// What is committed is never failed nor cancelled: whoever ends a run asks the ledger first, under the lock of the
+// run's row ([Runs.Committed]).
 package life

@@ -44,14 +44,15 @@ func (r Runs) HandBack(ctx context.Context, tx pgx.Tx, res Result) error {
 	return r.move(ctx, tx, Queued, res, "losses = 0")
 }
 
-// Lose takes a run from a worker that died. It is to be given a job in the same transaction. With a verdict the next attempt
-// only asks.
+// Lose takes a run from a worker that died. It is to be given a job in the same transaction. With a verdict the next
+// attempt only asks.
 func (r Runs) Lose(ctx context.Context, tx pgx.Tx, v *Verdict, res Result) error {
 	as, why := "", ""
 	if v != nil {
 		as, why = string(v.As), v.Why
 	}
-	return r.move(ctx, tx, Lost, res, "losses = losses + 1, ends_as = coalesce(ends_as, nullif($9, '')), ends_why = case when ends_as is null then $10 else ends_why end", as, why)
+	return r.move(ctx, tx, Lost, res, `losses = losses + 1, ends_as = coalesce(ends_as, nullif($9, '')),
+           ends_why = case when ends_as is null then $10 else ends_why end`, as, why)
 }
 
 // Again says why a run is begun again after a wait, and so what is counted.
@@ -74,8 +75,8 @@ func (r Runs) Retry(ctx context.Context, tx pgx.Tx, again Again, wait time.Durat
 	return r.move(ctx, tx, Retrying, res, assignments+", ends_as = $10, ends_why = $11", wait.Microseconds(), string(v.As), v.Why)
 }
 
-// move writes what is known at the end of an attempt into the run's row and that of the attempt. assignments are added to
-// those of the run's row; their arguments begin with $9.
+// move writes what is known at the end of an attempt into the run's row and that of the attempt. assignments are added
+// to those of the run's row; their arguments begin with $9.
 func (r Runs) move(ctx context.Context, tx pgx.Tx, to State, res Result, assignments string, args ...any) error {
 	report, err := Document(res.Report)
 	if err != nil {
@@ -88,7 +89,9 @@ func (r Runs) move(ctx context.Context, tx pgx.Tx, to State, res Result, assignm
 	if res.Rejects != nil {
 		rejects = *res.Rejects
 	}
-	all := append([]any{res.Run, string(to), res.Reason, message, report, rejects.Total, string(rejects.Reasons), res.Rejects != nil}, args...)
+	all := append([]any{
+		res.Run, string(to), res.Reason, message, report, rejects.Total, string(rejects.Reasons), res.Rejects != nil,
+	}, args...)
 	guard := ""
 	if res.Mine != nil {
 		guard = fmt.Sprintf(" and state = 'running' and attempt = $%d and worker = $%d", len(all)+1, len(all)+2)

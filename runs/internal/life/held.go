@@ -19,9 +19,8 @@ func isSet(column string) string {
 }
 
 func isUnset(column string) string {
-	switch column {
-	case "active":
-		return "not " + column
+	if column == "active" {
+		return "not active"
 	}
 	return column + " is null"
 }
@@ -48,8 +47,9 @@ func Migration() string {
 		for _, c := range r.unset {
 			columns = append(columns, isUnset(c))
 		}
-		fmt.Fprintf(&b, "\nalter table runs drop constraint if exists runs_%s;\nalter table runs add constraint runs_%s check (state <> %s or\n    %s) not valid;\n",
-			r.state, r.state, quoted(r.state), strings.Join(columns, " and "))
+		fmt.Fprintf(&b, "\nalter table runs drop constraint if exists runs_%s;\n", r.state)
+		fmt.Fprintf(&b, "alter table runs add constraint runs_%s check (state <> %s or\n    %s) not valid;\n",
+			r.state, quoted(r.state), strings.Join(columns, " and "))
 	}
 	fmt.Fprintf(&b, `
 create or replace function refuse_move() returns trigger language plpgsql as $$

@@ -68,7 +68,8 @@ func (q *Queue) Admits(ctx context.Context) {
 func (q *Queue) admitAlone(ctx context.Context, name string) error {
 	for {
 		var waits bool
-		err := q.control.QueryRow(ctx, q.db.Of("select exists (select from {runs} where pipeline = $1 and state = 'queued' and not active)"), name).Scan(&waits)
+		err := q.control.QueryRow(ctx, q.db.Of(
+			"select exists (select from {runs} where pipeline = $1 and state = 'queued' and not active)"), name).Scan(&waits)
 		if err != nil || !waits {
 			return err
 		}

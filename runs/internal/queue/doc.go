@@ -8,7 +8,7 @@
 //	             │                          └── Redispatch: the job is gone
 //	          DueRuns: a date of a schedule has come
 //
-// A pipeline is a kind of job, so that a replica fetches only jobs of those it knows. Places are given under the lock of
-// the pipeline's row, in transactions that hold nothing else: neither triggers nor the ends of runs queue up behind one
-// another.
+// A pipeline is a kind of job, so that a replica fetches only jobs of those it knows. Places are given under the lock
+// of the pipeline's row, in transactions that hold nothing else: neither triggers nor the ends of runs queue up behind
+// one another.
 package queue

@@ -13,8 +13,8 @@ import (
 // Plan says which runs are due, when the date that was due first is known, and the next due date, nil for none.
 type Plan func(first time.Time) (due []life.New, next *time.Time, err error)
 
-// DueRuns makes the runs of a schedule that are due at the moment now. The row of the pipeline is locked meanwhile, so that
-// one replica does it; another passes it over. By the cron line of the newest replica only: an older one leaves it
+// DueRuns makes the runs of a schedule that are due at the moment now. The row of the pipeline is locked meanwhile, so
+// that one replica does it; another passes it over. By the cron line of the newest replica only: an older one leaves it
 // alone.
 func (q *Queue) DueRuns(ctx context.Context, name, line string, now time.Time, plan Plan) error {
 	made := false
@@ -49,14 +49,17 @@ select next_due from {pipelines}
 	return err
 }
 
-// NextWake returns how long there is nothing to do for RetryDue and DueRuns of these pipelines, at most limit. now is the
-// moment by the clock of schedules.
-func (q *Queue) NextWake(ctx context.Context, pipelines []string, now func() time.Time, limit time.Duration) time.Duration {
+// NextWake returns how long there is nothing to do for RetryDue and DueRuns of these pipelines, at most limit. now is
+// the moment by the clock of schedules.
+func (q *Queue) NextWake(
+	ctx context.Context, pipelines []string, now func() time.Time, limit time.Duration,
+) time.Duration {
 	var due *time.Time
 	var seconds *float64
 	err := q.control.QueryRow(ctx, q.db.Of(`
 select (select min(next_due) from {pipelines} where name = any($1) and not paused),
-       (select extract(epoch from min(next_attempt_at) - now())::float8 from {runs} where state = 'retrying' and job_id is null)`), pipelines).
+       (select extract(epoch from min(next_attempt_at) - now())::float8
+          from {runs} where state = 'retrying' and job_id is null)`), pipelines).
 		Scan(&due, &seconds)
 	if err != nil {
 		return limit

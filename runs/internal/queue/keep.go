@@ -16,7 +16,8 @@ func (q *Queue) DropJob(ctx context.Context, tx pgx.Tx, job *int64) error {
 	if job == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, q.db.Of("update {river_job} set state = 'discarded', finalized_at = now() where id = $1 and state = 'running'"), *job)
+	_, err := tx.Exec(ctx, q.db.Of(`
+update {river_job} set state = 'discarded', finalized_at = now() where id = $1 and state = 'running'`), *job)
 	return err
 }
 

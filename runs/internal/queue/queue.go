@@ -49,7 +49,10 @@ func New(db *tables.DB) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Queue{db: db, runs: life.Runs{DB: db}, inserter: inserter, nudged: map[string]struct{}{}, admitNow: make(chan struct{}, 1)}, nil
+	return &Queue{
+		db: db, runs: life.Runs{DB: db}, inserter: inserter,
+		nudged: map[string]struct{}{}, admitNow: make(chan struct{}, 1),
+	}, nil
 }
 
 // Use gives the queue the connections of a started replica. It comes before Admits and all that the keeper does.
@@ -104,7 +107,9 @@ func (q *Queue) insertJobs(ctx context.Context, tx pgx.Tx, name string, ids []st
 	}
 	params := make([]river.InsertManyParams, len(ids))
 	for i, id := range ids {
-		params[i] = river.InsertManyParams{Args: JobArgs{Run: id, Pipeline: name}, InsertOpts: &river.InsertOpts{MaxAttempts: 1, Queue: Name}}
+		params[i] = river.InsertManyParams{
+			Args: JobArgs{Run: id, Pipeline: name}, InsertOpts: &river.InsertOpts{MaxAttempts: 1, Queue: Name},
+		}
 	}
 	inserted, err := q.inserter.InsertManyTx(ctx, tx, params)
 	if err != nil {
@@ -114,14 +119,17 @@ func (q *Queue) insertJobs(ctx context.Context, tx pgx.Tx, name string, ids []st
 	for i, r := range inserted { // in the order of params
 		jobs[i] = r.Job.ID
 	}
-	_, err = tx.Exec(ctx, q.db.Of("update {runs} r set job_id = j.job from unnest($1::uuid[], $2::bigint[]) as j (run, job) where r.id = j.run"), ids, jobs)
+	_, err = tx.Exec(ctx, q.db.Of(`
+update {runs} r set job_id = j.job from unnest($1::uuid[], $2::bigint[]) as j (run, job) where r.id = j.run`), ids, jobs)
 	return err
 }
 
 // Dispatch gives a run, which has its place and whose row is locked, a job by which a worker may
 // begin it. An older job of it means nothing any more.
 func (q *Queue) Dispatch(ctx context.Context, tx pgx.Tx, id, name string) error {
-	if _, err := tx.Exec(ctx, q.db.Of("update {runs} set active = true, ready_at = now(), version = version + 1 where id = $1"), id); err != nil {
+	_, err := tx.Exec(ctx, q.db.Of(`
+update {runs} set active = true, ready_at = now(), version = version + 1 where id = $1`), id)
+	if err != nil {
 		return err
 	}
 	return q.insertJobs(ctx, tx, name, []string{id})

@@ -17,8 +17,8 @@ type Pipeline struct {
 	Next              *time.Time // the next due date, nil for none
 }
 
-// Register tells the database of the definitions, which are sorted by name: one order for all replicas, so that there is no
-// deadlock.
+// Register tells the database of the definitions, which are sorted by name: one order for all replicas, so that there
+// is no deadlock.
 func (q *Queue) Register(ctx context.Context, pipelines []Pipeline) error {
 	return tables.InTx(ctx, q.db.Pool, func(tx pgx.Tx) error {
 		for _, p := range pipelines {

@@ -36,8 +36,8 @@ func New(pool *pgxpool.Pool, schema string, logger hclog.Logger) *DB {
 	return &DB{Pool: pool, Schema: schema, Logger: logger, replacer: strings.NewReplacer(pairs...)}
 }
 
-// Of writes a statement for the schema: {runs} becomes "millrace"."runs". Not done by a search path: the connections are
-// the caller's.
+// Of writes a statement for the schema: {runs} becomes "millrace"."runs". Not done by a search path: the connections
+// are the caller's.
 func (d *DB) Of(sql string) string { return d.replacer.Replace(sql) }
 
 // Ledger is the ledger of commits beside the runs. It is there once Migrate was called.

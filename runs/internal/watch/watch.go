@@ -154,7 +154,9 @@ func (h *Hub[T]) publish(id string, item Item[T]) {
 }
 
 // Serve looks at the runs that changed, by read, and hands them out, until ctx ends.
-func (h *Hub[T]) Serve(ctx context.Context, logger hclog.Logger, read func(ctx context.Context, ids []string) (map[string]Item[T], error)) {
+func (h *Hub[T]) Serve(
+	ctx context.Context, logger hclog.Logger, read func(ctx context.Context, ids []string) (map[string]Item[T], error),
+) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	for {

@@ -93,8 +93,8 @@ func (l *live) settleAsked(ctx context.Context, c life.Claimed) life.State {
 		case isStopped(failed, errShutdown):
 			o = l.handedBack()
 		case failed != nil:
-			o = outcome{state: life.Retrying, again: life.AfterAsking, wait: Backoff(l.definition.Retry, r.Losses),
-				reason: fmt.Sprintf("%s; it could not be found out whether it is committed, attempt %d asks again", c.Ask.Why, l.attempt+1)}
+			o = outcome{state: life.Retrying, again: life.AfterAsking, wait: Backoff(l.definition.Retry, r.Losses), reason: fmt.Sprintf(
+				"%s; it could not be found out whether it is committed, attempt %d asks again", c.Ask.Why, l.attempt+1)}
 		case r.Committed || l.committed:
 			o = completed(l.attempt+1, 0)
 		}

@@ -92,7 +92,8 @@ func (w *Worker) Work(ctx context.Context, job *river.Job[queue.JobArgs]) error 
 		return river.JobSnooze(0)
 	}
 	if err != nil {
-		w.work.DB.Logger.Warn("a run could not be begun, it is tried again", "pipeline", job.Args.Pipeline, "run", job.Args.Run, "error", err)
+		w.work.DB.Logger.Warn("a run could not be begun, it is tried again",
+			"pipeline", job.Args.Pipeline, "run", job.Args.Run, "error", err)
 		return river.JobSnooze(time.Second)
 	}
 	return nil

@@ -82,7 +82,8 @@ func (l *live) outcomeOf(r life.Row, cause error, report *pipeline.Report) outco
 	case r.Failures+1 < retry.MaxAttempts && !pipeline.IsPermanent(cause):
 		wait := Backoff(retry, r.Failures)
 		return outcome{state: life.Retrying, again: life.AfterFailure, wait: wait, reason: fmt.Sprintf(
-			"attempt %d failed; attempt %d begins in %v (failure %d of at most %d)", l.attempt, next, wait.Round(time.Millisecond), r.Failures+1, retry.MaxAttempts)}
+			"attempt %d failed; attempt %d begins in %v (failure %d of at most %d)",
+			l.attempt, next, wait.Round(time.Millisecond), r.Failures+1, retry.MaxAttempts)}
 	default:
 		o = outcome{state: life.Failed, reason: failedReason(retry, r.Failures+1, cause)}
 	}
@@ -99,10 +100,11 @@ func (l *live) handedBack() outcome {
 	return outcome{state: life.Queued, reason: "handed back: worker " + l.work.Config.Worker + " shuts down"}
 }
 
-// completed has a run begun again that is committed, in whole or in part, however often it takes: its data is there, and
-// what is left to do (another database, the names of files) is no matter of Retry.
+// completed has a run begun again that is committed, in whole or in part, however often it takes: its data is there,
+// and what is left to do (another database, the names of files) is no matter of Retry.
 func completed(next int, wait time.Duration) outcome {
-	return outcome{state: life.Retrying, again: life.AfterCommit, wait: wait, reason: fmt.Sprintf("a part of it is committed; attempt %d completes it", next)}
+	return outcome{state: life.Retrying, again: life.AfterCommit, wait: wait,
+		reason: fmt.Sprintf("a part of it is committed; attempt %d completes it", next)}
 }
 
 // write makes the move of an outcome.

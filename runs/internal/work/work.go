@@ -71,7 +71,9 @@ type Work struct {
 
 // New returns work that is not begun.
 func New(c Config) *Work {
-	return &Work{Config: c, runs: life.Runs{DB: c.DB}, logs: newLogs(c), live: map[string]*live{}, beatNow: make(chan struct{}, 1)}
+	return &Work{
+		Config: c, runs: life.Runs{DB: c.DB}, logs: newLogs(c), live: map[string]*live{}, beatNow: make(chan struct{}, 1),
+	}
 }
 
 // Use gives it the connections of a started replica, and what renews its leases. It comes before all that follows.
@@ -103,7 +105,8 @@ func (w *Work) Start(ctx context.Context, workers int) error {
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll, FetchOnlyKnownKinds: true,
 		MaxAttempts: 1, JobTimeout: -1, RescueStuckJobsAfter: forEver,
 		// The history is in runs. A finished job is of no use.
-		CompletedJobRetentionPeriod: 10 * time.Minute, CancelledJobRetentionPeriod: 10 * time.Minute, DiscardedJobRetentionPeriod: time.Hour,
+		CompletedJobRetentionPeriod: 10 * time.Minute, CancelledJobRetentionPeriod: 10 * time.Minute,
+		DiscardedJobRetentionPeriod: time.Hour,
 	})
 	if err != nil {
 		return err
