@@ -22,6 +22,7 @@ type attempt struct {
 	byNode  map[*node]*nodeRun
 	free    *freeLists
 	rejects *rejectBook
+	waiting *waitingRoom
 	units   unitSet
 	ranges  map[string]Range
 	fence   int64 // what State gave this attempt
@@ -72,6 +73,8 @@ func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ contex
 		free:   &freeLists{size: p.options.BatchSize, depth: len(p.nodes) * (p.options.Buffer + 2), lists: map[reflect.Type]any{}},
 		units:  unitSet{byKey: map[any]*joinedUnit{}},
 		ranges: map[string]Range{},
+
+		waiting: newWaitingRoom(p.options.MaxWaiting),
 	}
 	a.rejects = &rejectBook{budget: p.options.MaxRejects, reasons: map[string]int64{}, ended: make(chan struct{})}
 
@@ -87,7 +90,13 @@ func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ contex
 	a.cause = func() error { return context.Cause(ctx) }
 
 	a.wire()
-	return a, ctx, func() { cancel(nil); stopTimer() }
+	return a, ctx, func() {
+		cancel(nil)
+		stopTimer()
+		if err := a.waiting.folder.Close(); err != nil {
+			a.logger.Warn("a folder of records that waited was not removed", "error", err)
+		}
+	}
 }
 
 // wire makes the nodes and the queues between them.
@@ -95,14 +104,18 @@ func (a *attempt) wire() {
 	a.p.mu.Lock()
 	nodes := a.p.nodes
 	a.p.mu.Unlock()
+	waiting := waitsOf(nodes).waitingInputs(nodes)
 	for _, n := range nodes {
-		r := &nodeRun{attempt: a, node: n, logger: a.logger.With("stage", n.name), state: StatePending, done: make(chan struct{})}
+		r := &nodeRun{attempt: a, node: n, logger: a.logger.With("stage", n.name), state: StatePending, done: make(chan struct{}), told: make(chan struct{})}
 		a.nodes = append(a.nodes, r)
 		a.byNode[n] = r
 		// Inputs come before their readers in the list, so one pass is enough.
 		r.outputs = make([][]feed, n.outputs())
-		for _, in := range n.inputs {
-			f := in.newFeed(a, len(in.origins))
+		for i, in := range n.inputs {
+			f := in.newFeed(a, len(in.origins), waiting[place{n, i}])
+			if len(n.after) > 0 {
+				f.step(1)
+			}
 			r.inputs = append(r.inputs, f)
 			for _, o := range in.origins {
 				from := a.byNode[o.node]
@@ -163,7 +176,11 @@ func (a *attempt) runStages(ctx context.Context) error {
 			stageCtx, cancel = context.WithTimeoutCause(stageCtx, d, &timeoutError{what: "the stage", limit: d})
 		}
 		r.halt = haltOn(stageCtx)
-		starts[i] = func() { r.run(stageCtx, cancel) }
+		workCtx := stageCtx
+		if r.node.kind == KindSource {
+			workCtx, r.stop = context.WithCancelCause(stageCtx)
+		}
+		starts[i] = func() { r.run(stageCtx, workCtx, cancel) }
 		if r.node.kind == KindRejects {
 			a.rejects.out = newWriter[Reject](r, 0, r.addLane())
 		}

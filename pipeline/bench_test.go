@@ -121,3 +121,36 @@ func BenchmarkSmallRuns(b *testing.B) {
 		}
 	}
 }
+
+type wide struct {
+	Key int64
+	Pad [10]int64
+}
+
+func runSplit[T any](b *testing.B, ways int, choose func(*T) int) {
+	b.Helper()
+	p := pipeline.New("bench", pipeline.Options{})
+	s := pipeline.From(p, "emit", emit[T](b.N))
+	streams := []pipeline.Stream[T]{s}
+	if ways > 0 {
+		streams = pipeline.Split(s, "split", ways, choose)
+	}
+	for i, s := range streams {
+		pipeline.To(s, string(rune('a'+i)), swallow[T]())
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	if _, err := p.Run(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N), "ns/record")
+}
+
+// BenchmarkSplit less the row without is what it costs beyond the hop. One op is one record.
+func BenchmarkSplit(b *testing.B) {
+	next := 0
+	b.Run("8 bytes/none", func(b *testing.B) { runSplit[int64](b, 0, nil) })
+	b.Run("8 bytes/3 ways", func(b *testing.B) { runSplit(b, 3, func(*int64) int { next++; return next % 3 }) })
+	b.Run("88 bytes/none", func(b *testing.B) { runSplit[wide](b, 0, nil) })
+	b.Run("88 bytes/3 ways", func(b *testing.B) { runSplit(b, 3, func(*wide) int { next++; return next % 3 }) })
+}

@@ -17,16 +17,27 @@
 // # The contract
 //
 // The graph: [From], [Via], [Merge], [To] and [Do] build it, and the compiler
-// checks that the types of records fit. A cycle cannot be written, because a
+// checks that the types of records fit. [Split] and [Partition] have several outputs,
+// [Via2] has two inputs. A cycle cannot be written, because a
 // [Stream] must exist before it can be read. What the compiler cannot see (a
 // name used twice, a stream that nobody reads, a table that is not there) is
-// reported before any data moves, all problems together.
+// reported before any data moves, the problems of the graph and of all stages together.
 //
 // The run: each stage has one goroutine (n with [Parallel]); between two stages is a
 // bounded queue of batches, so memory does not grow with the input and a slow stage
 // slows those before it. A stream ends only when its stage succeeded. The first
 // error, or panic, stops the whole run and is returned as a [*StageError]; the
 // target then is as it was before.
+//
+// Order: a stage may wait for others to end ([After]), and a stage with two inputs reads them
+// as it likes. No graph hangs by that: where a waiting stage would hold up what it waits for,
+// the records that come meanwhile are kept in memory and then in files ([Options].MaxWaiting).
+// The one order that cannot be kept, a stage that can reject after one that reads the rejects, is
+// a problem found before the start, and so is a type that cannot be written to a file
+// where it may have to wait.
+//
+// Enough: a stage may return before its input ends. When all readers of a stage have
+// returned, it is told ([ErrEnough]) and ends well, and so on up to the sources.
 //
 // All or nothing: a sink that joins a unit of work ([Join]) has its effects
 // committed by the runner after every stage succeeded, together with those of the

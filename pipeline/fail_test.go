@@ -231,14 +231,17 @@ func TestCancellingInEachPhaseStopsAtOnce(t *testing.T) {
 			s := pipeline.From(p, "source", numbers(1_000_000))
 			pipeline.To(s, "sink", pipeline.SinkFunc[int](func(ctx context.Context, _ *pipeline.Reader[int]) error { return block(ctx) }))
 		},
-		"while the rest is drained": func(p *pipeline.Pipeline) {
-			s := pipeline.From(p, "source", pipeline.SourceFunc[int](func(ctx context.Context, out *pipeline.Writer[int]) error {
-				if err := out.Write(1); err != nil {
-					return err
+		"while records wait because their sink waits": func(p *pipeline.Pipeline) {
+			s := pipeline.From(p, "source", numbers(100_000))
+			first := pipeline.To(s, "first", pipeline.SinkFunc[int](func(ctx context.Context, in *pipeline.Reader[int]) error {
+				for _, err := range in.Batches() {
+					if err != nil {
+						return err
+					}
 				}
 				return block(ctx)
 			}))
-			pipeline.To(s, "sink", pipeline.SinkFunc[int](func(context.Context, *pipeline.Reader[int]) error { return nil }))
+			pipeline.To(s, "second", &collector[int]{}, pipeline.After(first))
 		},
 		"while a step waits for another": func(p *pipeline.Pipeline) {
 			first := pipeline.Do(p, "first", block)

@@ -22,6 +22,9 @@ type nodeRun struct {
 	halt          *halt
 	done          chan struct{} // closed when it has ended well
 	rejects       atomic.Int64
+	enough        atomic.Bool             // every reader has left, and the stage is told so
+	told          chan struct{}           // closed then
+	stop          context.CancelCauseFunc // ends a source's context then; nil for all others
 
 	mu        sync.Mutex
 	lanes     []*laneStats
@@ -31,17 +34,25 @@ type nodeRun struct {
 	endedAt   time.Time
 }
 
-func newFeed[T any](a *attempt, producers int) feed {
-	return newQueue(freeListOf[T](a.free), producers, a.p.options.Buffer)
+// newFeed makes the queue of an input. waits says that its stage may have to wait for something
+// else meanwhile.
+func newFeed[T any](a *attempt, producers int, waits bool) feed {
+	q := newQueue(freeListOf[T](a.free), producers, a.p.options.Buffer)
+	if waits {
+		if b, err := newBacklog(q.free, a.waiting, a.p.options.Buffer); err == nil { // or else the validation says so
+			q.waiting = b
+		}
+	}
+	return q
 }
 
 func newReader[T any](r *nodeRun, input int, stats *laneStats) *Reader[T] {
-	return &Reader[T]{queue: r.inputs[input].(*queue[T]), halt: r.halt, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
+	return &Reader[T]{queue: r.inputs[input].(*queue[T]), halt: r.halt, told: r.told, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
 }
 
 func newWriter[T any](r *nodeRun, port int, stats *laneStats) *Writer[T] {
 	w := &Writer[T]{
-		halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), over: make(chan struct{}),
+		halt: r.halt, stats: stats, free: freeListOf[T](r.attempt.free), over: make(chan struct{}), enough: &r.enough,
 		rejects: &rejectPort{run: r, book: r.attempt.rejects},
 	}
 	w.buf = w.free.get()
@@ -65,30 +76,38 @@ func (r *nodeRun) addStats(input, port int) *laneStats {
 }
 
 // run is the stage's goroutine.
-func (r *nodeRun) run(ctx context.Context, cancel context.CancelFunc) {
+func (r *nodeRun) run(ctx, workCtx context.Context, cancel context.CancelFunc) {
 	err := errGoexit // what is left if the stage ends the goroutine
 	defer func() {
 		if v := recover(); v != nil {
 			err = Permanent(&PanicError{Value: v, Stack: debug.Stack()})
 		}
 		r.finish(ctx, err)
+		if r.stop != nil {
+			r.stop(nil)
+		}
 		cancel()
 	}()
-	err = r.work(ctx)
+	err = r.work(workCtx)
 }
 
 func (r *nodeRun) work(ctx context.Context) error {
 	for _, o := range r.node.after {
 		select {
 		case <-r.attempt.byNode[o].done:
-		case <-ctx.Done():
-			return r.halt.err()
+		case <-ctx.Done(): // nil when nobody wants what it would write
+			return r.halt.stopped()
+		}
+	}
+	if len(r.node.after) > 0 {
+		for _, f := range r.inputs {
+			f.step(-1)
 		}
 	}
 	r.mu.Lock()
 	r.state, r.startedAt = StateRunning, time.Now()
 	r.mu.Unlock()
-	if err := r.node.work(ctx, r); err != nil {
+	if err := r.node.work(ctx, r); err != nil && !r.hadEnough(err) {
 		return err
 	}
 	if len(r.inputs) == 0 {
@@ -100,6 +119,9 @@ func (r *nodeRun) work(ctx context.Context) error {
 	for _, f := range r.inputs { // a stage may stop reading early; whoever writes to it must not wait for ever
 		f.leave()
 	}
+	for _, n := range r.node.upstream() {
+		r.attempt.byNode[n].tellEnough()
+	}
 	return nil
 }
 
@@ -108,7 +130,10 @@ func (r *nodeRun) lanesOf(n int, f func(i int, stats *laneStats) error) error {
 	lane := func(i int, stats *laneStats) error {
 		stats.start()
 		defer stats.finish()
-		return f(i, stats)
+		if err := f(i, stats); !r.hadEnough(err) {
+			return err
+		}
+		return nil
 	}
 	if n == 1 {
 		return lane(0, r.addLane())
@@ -123,6 +148,9 @@ func (r *nodeRun) lanesOf(n int, f func(i int, stats *laneStats) error) error {
 
 // fail ends the attempt because of this stage, unless it is over already.
 func (r *nodeRun) fail(err error) {
+	if r.hadEnough(err) {
+		return
+	}
 	r.attempt.fail(&StageError{Pipeline: r.attempt.p.name, Stage: r.node.name, Err: err})
 }
 

@@ -39,6 +39,11 @@ type Options struct {
 	// return soon and copy what it keeps of Raw.
 	OnReject func(Reject)
 
+	// MaxWaiting bounds the memory, in bytes, of records that wait because their stage
+	// waits for others ([After], [Via2]), all of a run together; more of them go to files in the
+	// temporary folder. Defaults to [DefaultMaxWaiting].
+	MaxWaiting int64
+
 	// Retry says whether and when a failed run is tried again. Defaults to one attempt.
 	Retry Retry
 
@@ -89,6 +94,9 @@ func New(name string, options Options) *Pipeline {
 	if options.Buffer < 0 {
 		p.problem("", "Options.Buffer is %d: it cannot be negative; leave it 0 for the default of %d", options.Buffer, DefaultBuffer)
 	}
+	if options.MaxWaiting < 0 {
+		p.problem("", "Options.MaxWaiting is %d: it cannot be negative; leave it 0 for the default of %d bytes", options.MaxWaiting, DefaultMaxWaiting)
+	}
 	if options.MaxRejects < -1 {
 		p.problem("", "Options.MaxRejects is %d: use 0 to fail at the first reject, n to tolerate n, -1 for no limit", options.MaxRejects)
 	}
@@ -112,6 +120,9 @@ func New(name string, options Options) *Pipeline {
 	}
 	if options.Buffer <= 0 {
 		p.options.Buffer = DefaultBuffer
+	}
+	if options.MaxWaiting <= 0 {
+		p.options.MaxWaiting = DefaultMaxWaiting
 	}
 	if options.Attempt <= 0 {
 		p.options.Attempt = 1
@@ -208,6 +219,8 @@ func (p *Pipeline) graphProblems(nodes []*node) (problems []error) {
 	if len(nodes) == 0 && len(p.problems) == 0 {
 		add("", "the pipeline has no stages")
 	}
+	waits := waitsOf(nodes)
+	waiting := waits.waitingInputs(nodes)
 	read := map[origin]bool{}
 	for _, n := range nodes {
 		for _, in := range n.inputs {
@@ -229,9 +242,17 @@ func (p *Pipeline) graphProblems(nodes []*node) (problems []error) {
 		if _, serial := n.value.(Serial); serial && n.lanes > 1 {
 			add(n.name, "cannot run in %d lanes: it must see its whole input in one call; leave Parallel out", n.lanes)
 		}
-		isRejects := func(m *node) bool { return m.kind == KindRejects }
-		if n.kind == KindSource && reaches(n, isRejects) {
-			add(n.name, "After: it would wait for a stage behind the stream of rejects, which ends only after every source")
+		if waits.circle(n) {
+			add(n.name, "After: it would wait for a stage behind the stream of rejects, which ends only after every stage that can reject; "+
+				"only a step (Do) and what reads the rejects can wait for that")
+		}
+		for i, in := range n.inputs {
+			if !waiting[place{n, i}] {
+				continue
+			}
+			if err := in.fits(); err != nil {
+				add(n.name, "its records may have to wait in a file, because it waits for others: %w; write a record of another type to it (Map)", err)
+			}
 		}
 		if c, ok := n.value.(Cursored); ok && c.Incremental() && p.options.State == nil {
 			add(n.name, "reads incrementally, which needs a place for its cursor: set Options.State")
@@ -286,26 +307,4 @@ func (p *Pipeline) claimProblems(nodes []*node) (problems []error) {
 		}
 	}
 	return problems
-}
-
-// reaches tells whether the stage that n stands for waits, by streams or by After, for
-// one that ok accepts.
-func reaches(n *node, ok func(*node) bool) bool {
-	seen := map[*node]bool{}
-	var visit func(*node) bool
-	visit = func(n *node) bool {
-		if seen[n] {
-			return false
-		}
-		seen[n] = true
-		for _, next := range [][]*node{n.upstream(), n.after} {
-			for _, m := range next {
-				if ok(m) || visit(m) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	return visit(n)
 }

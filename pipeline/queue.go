@@ -36,6 +36,7 @@ type queue[T any] struct {
 	producers atomic.Int64
 	free      *freeList[T]
 	left      chan struct{} // closed when the reading stage has returned: nobody reads any more
+	waiting   *backlog[T]   // in place of batches where its stage may have to wait for something else
 }
 
 func newQueue[T any](free *freeList[T], producers, buffer int) *queue[T] {
@@ -49,17 +50,43 @@ type feed interface {
 	producerDone()
 	leave()
 	hasLeft() bool
+	step(away int)
 }
 
 func (q *queue[T]) producerDone() {
-	if q.producers.Add(-1) == 0 {
-		close(q.batches)
+	if q.producers.Add(-1) > 0 {
+		return
 	}
+	if q.waiting != nil {
+		q.waiting.end()
+		return
+	}
+	close(q.batches)
 }
 
 // leave is called when the reading stage has returned, with all its lanes. What is on its
 // way then, and what is still written, is dropped.
-func (q *queue[T]) leave() { close(q.left) }
+func (q *queue[T]) leave() {
+	close(q.left)
+	if q.waiting != nil {
+		q.waiting.leave()
+	}
+}
+
+// step says that the reading stage begins to wait for something else, or has ended to.
+func (q *queue[T]) step(away int) {
+	if q.waiting != nil {
+		q.waiting.step(away)
+	}
+}
+
+// idle tells whether the next batch would have to be waited for.
+func (q *queue[T]) idle() bool {
+	if q.waiting != nil {
+		return q.waiting.idle()
+	}
+	return len(q.batches) == 0
+}
 
 func (q *queue[T]) hasLeft() bool {
 	select {

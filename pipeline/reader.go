@@ -7,9 +7,11 @@ import "iter"
 type Reader[T any] struct {
 	queue   *queue[T]
 	halt    *halt
+	told    <-chan struct{} // closed when nobody wants what the stage writes; see ErrEnough
 	stats   *laneStats
 	rejects *rejectPort
-	rest    []T // what a loop over All left of its batch
+	other   feed // of a stage with two inputs, the other one; nil for all others
+	rest    []T  // what a loop over All left of its batch
 	ended   bool
 }
 
@@ -107,6 +109,11 @@ func (r *Reader[T]) next() ([]T, error) {
 		if r.queue.hasLeft() {
 			return nil, errReturned
 		}
+		select {
+		case <-r.told:
+			return nil, ErrEnough
+		default:
+		}
 		batch, ok, err := r.receive()
 		if err != nil {
 			return nil, err
@@ -123,16 +130,43 @@ func (r *Reader[T]) next() ([]T, error) {
 }
 
 func (r *Reader[T]) receive() (batch []T, ok bool, err error) {
-	select {
-	case batch, ok = <-r.queue.batches:
-		return batch, ok, nil
-	default:
+	var wait <-chan struct{}
+	if r.queue.waiting != nil {
+		if batch, ok, wait, err = r.queue.waiting.take(); wait == nil {
+			return batch, ok, err
+		}
+	} else {
+		select {
+		case batch, ok = <-r.queue.batches:
+			return batch, ok, nil
+		default:
+		}
 	}
 	r.stats.waitIn.begin(r.stats.epoch)
 	defer r.stats.waitIn.end(r.stats.epoch)
+	if r.other != nil { // who writes to it must not be held up meanwhile
+		r.other.step(1)
+		defer r.other.step(-1)
+	}
+	for wait != nil {
+		select {
+		case <-wait:
+		case <-r.told:
+			return nil, false, ErrEnough
+		case <-r.queue.left:
+			return nil, false, errReturned
+		case <-r.halt.done:
+			return nil, false, r.halt.err()
+		}
+		if batch, ok, wait, err = r.queue.waiting.take(); wait == nil {
+			return batch, ok, err
+		}
+	}
 	select {
 	case batch, ok = <-r.queue.batches:
 		return batch, ok, nil
+	case <-r.told:
+		return nil, false, ErrEnough
 	case <-r.queue.left:
 		return nil, false, errReturned
 	case <-r.halt.done:
@@ -141,4 +175,4 @@ func (r *Reader[T]) receive() (batch []T, ok bool, err error) {
 }
 
 // idle tells whether the next batch would have to be waited for.
-func (r *Reader[T]) idle() bool { return len(r.rest) == 0 && len(r.queue.batches) == 0 }
+func (r *Reader[T]) idle() bool { return len(r.rest) == 0 && r.queue.idle() }

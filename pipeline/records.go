@@ -6,6 +6,7 @@ import (
 	"iter"
 	"reflect"
 	"sync"
+	"sync/atomic"
 )
 
 // Records reads a source from within a stage (a reference table to look things up
@@ -20,7 +21,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 		lists := &freeLists{size: DefaultBatchSize, depth: DefaultBuffer, lists: map[reflect.Type]any{}}
 		q := newQueue(freeListOf[T](lists), 1, DefaultBuffer)
 		stats := newLaneStats()
-		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get(), over: make(chan struct{})}
+		out := &Writer[T]{queues: []*queue[T]{q}, halt: h, stats: stats, free: q.free, buf: q.free.get(), over: make(chan struct{}), enough: new(atomic.Bool)}
 		if s := scopeFrom(ctx); s != nil && s.node != nil {
 			out.rejects = &rejectPort{run: s.node, book: s.attempt.rejects}
 		}
@@ -34,10 +35,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 				ended <- err
 			}()
 			err = protect(func() error {
-				if err := source.Extract(ctx, out); err != nil {
-					return err
-				}
-				return out.end()
+				return out.end(source.Extract(ctx, out))
 			})
 			if err == nil {
 				q.producerDone()

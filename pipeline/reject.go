@@ -198,5 +198,5 @@ func (b *rejectBook) serve(ctx context.Context) error {
 	}
 	b.stream.Lock()
 	defer b.stream.Unlock()
-	return b.out.end()
+	return b.out.end(nil)
 }

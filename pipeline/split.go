@@ -62,7 +62,11 @@ func divide[T any](in Stream[T], name string, ports []string, choose splitter[T]
 				}
 				outs[port] = newWriter[T](r, port, stats)
 			}
-			return choose.split(newReader[T](r, 0, stats), outs)
+			err := choose.split(newReader[T](r, 0, stats), outs)
+			for _, out := range outs {
+				err = out.end(err)
+			}
+			return err
 		})
 	}
 	in.p.add(n, options)
@@ -94,11 +98,6 @@ func (choose splitter[T]) split(in *Reader[T], outs []*Writer[T]) error {
 					return err
 				}
 			}
-		}
-	}
-	for _, out := range outs {
-		if err := out.end(); err != nil {
-			return err
 		}
 	}
 	return nil

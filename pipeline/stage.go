@@ -18,7 +18,8 @@ type Source[T any] interface {
 // Transform reads records, and writes none, one or many for each.
 //
 // The code after the loop over the input is the end of the stream. Returning
-// nil before the input ends is allowed: the runner then reads and drops the rest.
+// nil before the input ends is allowed: the rest is dropped, and those who write it
+// are told when nobody else reads it ([ErrEnough]).
 // With [Parallel] the same value is called several times at once, each call
 // with a share of the records.
 type Transform[In, Out any] interface {

@@ -64,9 +64,16 @@ func TestMistakesAreFoundBeforeAnythingMoves(t *testing.T) {
 			pipeline.To(pipeline.Via(ok(p), "a", serial{each(double).(pipeline.TransformFunc[int, int])}, pipeline.Parallel(2)), "sink", sink())
 		}, want: "a: cannot run in 2 lanes"},
 		"a negative timeout": {build: func(p *pipeline.Pipeline) { pipeline.Do(p, "a", step, pipeline.Timeout(-1)) }, want: "a: Timeout(-1ns)"},
-		"After on a sink": {build: func(p *pipeline.Pipeline) {
-			pipeline.To(ok(p), "sink", sink(), pipeline.After(pipeline.Do(p, "a", step)))
-		}, want: "sink: After is for sources and steps"},
+		"a sink after the rejects that it can add to": {build: func(p *pipeline.Pipeline) {
+			letters := pipeline.To(pipeline.Rejects(p), "letters", &collector[pipeline.Reject]{})
+			pipeline.To(ok(p), "late", sink(), pipeline.After(pipeline.Do(p, "step", step, pipeline.After(letters))))
+		}, want: "late: After: it would wait for a stage behind the stream of rejects"},
+		"records that have to wait and cannot be written to a file": {build: func(p *pipeline.Pipeline) {
+			s := pipeline.From(p, "s", sourceOf(func(*pipeline.Writer[func()]) error { return nil }))
+			first := pipeline.To(s, "first", sinkOf(func(func()) error { return nil }))
+			pipeline.To(s, "second", sinkOf(func(func()) error { return nil }), pipeline.After(first))
+		}, want: "second: its records may have to wait in a file, because it waits for others: func() cannot be spilled to a file"},
+		"a negative amount that waits": {options: pipeline.Options{MaxWaiting: -1}, want: "Options.MaxWaiting is -1"},
 		"After a stage of another pipeline": {build: func(p *pipeline.Pipeline) {
 			pipeline.Do(p, "a", step, pipeline.After(pipeline.Do(pipeline.New("other", pipeline.Options{}), "b", step)))
 		}, want: `a: After: "b" is a stage of another pipeline`},

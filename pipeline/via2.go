@@ -35,11 +35,9 @@ func Via2[A, B, Out any](a Stream[A], b Stream[B], name string, transform Transf
 	n.work = func(ctx context.Context, r *nodeRun) error {
 		return r.lanesOf(1, func(_ int, stats *laneStats) error {
 			out := newWriter[Out](r, 0, stats)
-			err := transform.Transform(ctx, newReader[A](r, 0, stats), newReader[B](r, 1, r.addStats(1, 0)), out)
-			if err != nil {
-				return err
-			}
-			return out.end()
+			a, b := newReader[A](r, 0, stats), newReader[B](r, 1, r.addStats(1, 0))
+			a.other, b.other = r.inputs[1], r.inputs[0]
+			return out.end(transform.Transform(ctx, a, b, out))
 		})
 	}
 	a.p.add(n, options)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/millrace/millrace/internal/spill"
 )
 
 // Kind is what sort of stage a stage is.
@@ -41,7 +43,8 @@ type node struct {
 type input struct {
 	name    string // where there are two of them
 	origins []origin
-	newFeed func(a *attempt, producers int) feed
+	newFeed func(a *attempt, producers int, waits bool) feed
+	fits    func() error // whether its records can be written to a file
 }
 
 // origin is where records come from: one of the outputs of a stage.
@@ -79,7 +82,10 @@ func (n *node) upstream() (nodes []*node) {
 }
 
 func inputOf[T any](name string, s Stream[T]) input {
-	return input{name: name, origins: s.origins, newFeed: newFeed[T]}
+	return input{name: name, origins: s.origins, newFeed: newFeed[T], fits: func() error {
+		_, err := spill.NewCodec[T]()
+		return err
+	}}
 }
 
 // Stream is the output of a stage, before anybody reads it. Using it twice is a
@@ -131,9 +137,13 @@ func Parallel(n int) StageOption {
 	}
 }
 
-// After makes a source or a step wait until others have ended well. It is for stages
-// that read no stream: one that does is paced by its input, and waiting for a stage
-// that its own unread input holds up would be a deadlock.
+// After makes a stage wait until others have ended well: children are loaded after their
+// parents, a step runs after a load. While a stage that reads a stream waits, its input
+// fills up and holds up those that write to it; where that would hold up the very stage that is waited for, the
+// records go to memory and then to files ([Options].MaxWaiting).
+//
+// A stage that can reject cannot wait for one behind the stream of [Rejects], which ends
+// only after it.
 func After(others ...Dependency) StageOption {
 	return func(n *node) {
 		for _, o := range others {
@@ -166,10 +176,7 @@ func From[T any](p *Pipeline, name string, source Source[T], options ...StageOpt
 		}
 		return r.lanesOf(len(parts), func(i int, stats *laneStats) error {
 			out := newWriter[T](r, 0, stats)
-			if err := parts[i].Extract(ctx, out); err != nil {
-				return err
-			}
-			return out.end()
+			return out.end(parts[i].Extract(ctx, out))
 		})
 	}
 	p.add(n, options)
@@ -193,18 +200,12 @@ func Via[In, Out any](in Stream[In], name string, transform Transform[In, Out], 
 					ins = append(ins, newReader[In](r, 0, lane))
 				}
 				out := newWriter[Out](r, 0, stats)
-				if err := lanes.TransformLanes(ctx, ins, out); err != nil {
-					return err
-				}
-				return out.end()
+				return out.end(lanes.TransformLanes(ctx, ins, out))
 			})
 		}
 		return r.lanesOf(r.node.lanes, func(_ int, stats *laneStats) error {
 			out := newWriter[Out](r, 0, stats)
-			if err := transform.Transform(ctx, newReader[In](r, 0, stats), out); err != nil {
-				return err
-			}
-			return out.end()
+			return out.end(transform.Transform(ctx, newReader[In](r, 0, stats), out))
 		})
 	}
 	in.p.add(n, options)
@@ -320,9 +321,6 @@ func (p *Pipeline) checkNode(n *node) {
 	}
 	if n.kind == KindStep && n.lanes > 1 {
 		p.problem(n.name, "a step cannot run in lanes; leave Parallel out")
-	}
-	if len(n.after) > 0 && len(n.inputs) > 0 {
-		p.problem(n.name, "After is for sources and steps; a %s is paced by its input", n.kind)
 	}
 	for _, o := range n.after {
 		if p.byName[o.name] != o {

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // Writer is a stage's output. It belongs to the one call that it was given to,
@@ -17,13 +18,15 @@ type Writer[T any] struct {
 
 	sending sync.Mutex    // held while a batch is on its way to the readers; Write fills buf without it
 	over    chan struct{} // closed when the call has returned
+	enough  *atomic.Bool  // see ErrEnough
 }
 
 // errReturned is for a goroutine that a stage left behind.
 var errReturned = errors.New("the stage has returned: a goroutine that uses its reader or writer must end before it does")
 
 // Write passes one record on. It blocks while the stages behind are busy, and
-// returns an error, which the stage should return, when the run is over.
+// returns an error, which the stage should return, when the run is over or when
+// nobody reads any more ([ErrEnough]).
 //
 // Records travel in batches: one that was written may wait until its batch is
 // full, [Writer.Flush] is called, or the stage returns.
@@ -79,17 +82,20 @@ func (w *Writer[T]) flush() error {
 	return w.send(batch)
 }
 
-// end passes on what is left when the stage's call has returned well. From then on the
-// writer refuses, because the queues behind it may be closed at any time.
-func (w *Writer[T]) end() error {
-	if err := w.Flush(); err != nil {
+// end passes on what is left when the stage's call has returned err. If that is good, the
+// writer refuses from then on, because the queues behind it may be closed at any time.
+func (w *Writer[T]) end(err error) error {
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil && !w.enough.Load() {
 		return err
 	}
 	close(w.over)
 	w.sending.Lock() // whoever is sending still must be gone
 	defer w.sending.Unlock()
 	w.buf = make([]T, 0, 1)
-	return nil
+	return err
 }
 
 func (w *Writer[T]) returned() bool {
@@ -118,6 +124,9 @@ func (w *Writer[T]) send(batch []T) error {
 	if w.returned() {
 		return errReturned
 	}
+	if w.enough.Load() {
+		return ErrEnough
+	}
 	if len(batch) == 0 {
 		return nil
 	}
@@ -144,6 +153,9 @@ func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
 		w.free.put(batch)
 		return nil
 	}
+	if q.waiting != nil {
+		return w.sendToBacklog(q.waiting, batch)
+	}
 	select {
 	case q.batches <- batch:
 		return nil
@@ -162,6 +174,26 @@ func (w *Writer[T]) sendTo(q *queue[T], batch []T) error {
 	case <-w.halt.done:
 		return w.halt.err()
 	}
+}
+
+func (w *Writer[T]) sendToBacklog(b *backlog[T], batch []T) error {
+	wait, err := b.put(batch)
+	if wait == nil {
+		return err
+	}
+	w.stats.waitOut.begin(w.stats.epoch)
+	defer w.stats.waitOut.end(w.stats.epoch)
+	for wait != nil {
+		select {
+		case <-wait:
+		case <-w.over:
+			return errReturned
+		case <-w.halt.done:
+			return w.halt.err()
+		}
+		wait, err = b.put(batch)
+	}
+	return err
 }
 
 // put is Write without a copy on the way.

@@ -138,7 +138,7 @@ func (d *Definition) values(given map[string]string) (Values, error) {
 	for name, value := range given {
 		p, ok := known[name]
 		if !ok {
-			return nil, invalid("params."+cut(name), "pipeline %q has no param %s; it has %s", d.Name, shown(name), d.paramNames())
+			return nil, invalid("params."+cut(name), "pipeline %q has no param %q; it has %s", d.Name, cut(name), d.paramNames())
 		}
 		canonical, err := p.canonical(value)
 		if err != nil {

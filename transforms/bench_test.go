@@ -55,10 +55,10 @@ func swallow[T any]() pipeline.Sink[T] {
 // there are processors for it.
 func benchStage[In, Out any](b *testing.B, set func(*In, int), stage pipeline.Transform[In, Out], options ...pipeline.StageOption) {
 	b.Helper()
-	const records = 500_000
+	const records, rounds = 200_000, 10
 	best := func(p *pipeline.Pipeline) time.Duration {
 		least := time.Duration(1<<63 - 1)
-		for range 60 {
+		for range rounds {
 			start := time.Now()
 			if _, err := p.Run(b.Context()); err != nil {
 				b.Fatal(err)
@@ -208,5 +208,47 @@ func BenchmarkSum(b *testing.B) {
 			Key:   func(r *large) int64 { return r.A % 1000 },
 			Value: func(r *large) int64 { return r.C },
 		})
+	})
+}
+
+func BenchmarkTopN(b *testing.B) {
+	compare := func(x, y *large) int { return int(y.B*7919%4096 - x.B*7919%4096) }
+	b.Run("10 of all", func(b *testing.B) {
+		benchStage(b, setLarge, transforms.TopN[large, struct{}]{N: 10, Compare: compare})
+	})
+	b.Run("10 of each of 1000 keys", func(b *testing.B) {
+		benchStage(b, setLarge, transforms.TopN[large, int64]{N: 10, Compare: compare, Key: func(r *large) int64 { return r.A % 1000 }})
+	})
+}
+
+func BenchmarkChunk(b *testing.B) {
+	b.Run("100 of 56 bytes", func(b *testing.B) { benchStage(b, setLarge, transforms.Chunk[large](100)) })
+}
+
+func BenchmarkWindow(b *testing.B) {
+	stage := transforms.Window[small, int64, small]{
+		Time:  func(r *small) time.Time { return time.Unix(r.A, 0) },
+		Key:   func(r *small) int64 { return r.B % 100 },
+		Fold:  func(sum, r *small) error { sum.C += r.C; return nil },
+		Merge: func(into, from *small) error { into.C += from.C; return nil },
+	}
+	tumbling, sliding, session := stage, stage, stage
+	tumbling.Size = 10 * time.Minute
+	sliding.Size, sliding.Every = 10*time.Minute, 5*time.Minute
+	session.Gap = 101 * time.Second
+	b.Run("tumbling", func(b *testing.B) { benchStage(b, setSmall, tumbling) })
+	b.Run("sliding, each record in 2", func(b *testing.B) { benchStage(b, setSmall, sliding) })
+	b.Run("session", func(b *testing.B) { benchStage(b, setSmall, session) })
+}
+
+func BenchmarkAsync(b *testing.B) {
+	call := func(_ context.Context, r, made *large) error { *made = *r; return nil }
+	for _, calls := range []int{1, 20, 1000} {
+		b.Run(fmt.Sprintf("%d calls that return at once", calls), func(b *testing.B) {
+			benchStage(b, setLarge, transforms.Async[large, large]{Calls: calls, Call: call})
+		})
+	}
+	b.Run("20 calls, unordered", func(b *testing.B) {
+		benchStage(b, setLarge, transforms.Async[large, large]{Calls: 20, Call: call, Unordered: true})
 	})
 }

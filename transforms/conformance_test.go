@@ -1,7 +1,9 @@
 package transforms_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/pipeline/pipelinetest"
@@ -14,6 +16,14 @@ func rejectSevens(n int) error {
 		return transforms.Reject("n", "seven", "is divisible by seven")
 	}
 	return nil
+}
+
+func init() { // what cannot be said in one literal
+	sliding.Every = 7 * time.Second
+	bySession.Size, bySession.Gap = 0, 2*time.Second
+	bySession.Key = func(n *int) int { return *n / 20 }
+	plainSessions = bySession
+	wholeOrder.Compare = func(a, b *int) int { return *b - *a }
 }
 
 var (
@@ -52,6 +62,26 @@ var (
 		{Column: "n", Valid: func(n *int) bool { return *n%3 != 0 }},
 		{Valid: func(n *int) bool { return *n%5 != 0 }, Value: func(n *int) any { return *n }, Reason: "is divisible by five"},
 	}}
+	doubleAsync = transforms.Async[int, int64]{Calls: 3, Call: func(_ context.Context, n *int, made *int64) error {
+		*made = int64(*n) * 2
+		return rejectSevens(*n)
+	}}
+	tumbling = transforms.Window[int, int, int]{
+		Time: func(n *int) time.Time { return time.Unix(int64(*n), 0) },
+		Key:  func(n *int) int { return *n % 3 },
+		Size: 20 * time.Second,
+		Fold: func(sum, n *int) error {
+			err := rejectSevens(*n)
+			if err == nil {
+				*sum += *n
+			}
+			return err
+		},
+		Merge: func(into, from *int) error { *into += *from; return nil },
+	}
+	sliding, bySession = tumbling, tumbling
+	wholeOrder         = topThree // one that tells all records apart, for lanes
+	plainSessions      = tumbling
 )
 
 func TestTransformsKeepTheRules(t *testing.T) {
@@ -70,6 +100,17 @@ func TestTransformsKeepTheRules(t *testing.T) {
 	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in) })
 	check("Sort", func(t *testing.T) { pipelinetest.CheckTransform(t, sortByDigit, in) })
 	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in) })
+	check("Chunk", func(t *testing.T) { pipelinetest.CheckTransform(t, transforms.Chunk[int](7), in) })
+	check("TopN", func(t *testing.T) { pipelinetest.CheckTransform(t, topThree, in) })
+	check("tumbling Window", func(t *testing.T) { pipelinetest.CheckTransform(t, tumbling, in) })
+	check("sliding Window", func(t *testing.T) { pipelinetest.CheckTransform(t, sliding, in) })
+	check("session Window", func(t *testing.T) { pipelinetest.CheckTransform(t, bySession, in) })
+	check("Async", func(t *testing.T) { pipelinetest.CheckTransform(t, doubleAsync, in) })
+	check("unordered Async", func(t *testing.T) {
+		stage := doubleAsync
+		stage.Unordered = true
+		pipelinetest.CheckTransform(t, stage, in, pipelinetest.Unordered())
+	})
 }
 
 func TestTransformsKeepTheRulesInLanes(t *testing.T) {
@@ -85,6 +126,10 @@ func TestTransformsKeepTheRulesInLanes(t *testing.T) {
 	check("Sum", func(t *testing.T) { pipelinetest.CheckTransform(t, sum, in, lanes...) })
 	check("Lookup", func(t *testing.T) { pipelinetest.CheckTransform(t, lookup, in, lanes...) })
 	check("Validate", func(t *testing.T) { pipelinetest.CheckTransform(t, validate, in, lanes...) })
+	check("TopN", func(t *testing.T) { pipelinetest.CheckTransform(t, wholeOrder, in, lanes...) })
+	check("tumbling Window", func(t *testing.T) { pipelinetest.CheckTransform(t, tumbling, in, lanes...) })
+	check("sliding Window", func(t *testing.T) { pipelinetest.CheckTransform(t, sliding, in, lanes...) })
+	check("session Window", func(t *testing.T) { pipelinetest.CheckTransform(t, plainSessions, in, lanes...) })
 }
 
 // With no memory to speak of everything goes through files.
@@ -109,6 +154,17 @@ func TestTransformsKeepTheRulesInFiles(t *testing.T) {
 	})
 	checkLanes("Lookup", func(t *testing.T, options ...pipelinetest.Option) {
 		pipelinetest.CheckTransform(t, lookup, in, options...)
+	})
+	topN, slide, sessions := wholeOrder, sliding, plainSessions
+	topN.MaxMemory, slide.MaxMemory, sessions.MaxMemory = 1, 1, 1
+	checkLanes("TopN", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, topN, in, options...)
+	})
+	checkLanes("sliding Window", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, slide, in, options...)
+	})
+	checkLanes("session Window", func(t *testing.T, options ...pipelinetest.Option) {
+		pipelinetest.CheckTransform(t, sessions, in, options...)
 	})
 	check("Distinct", func(t *testing.T, options ...pipelinetest.Option) {
 		pipelinetest.CheckTransform(t, distinct, in, options...)

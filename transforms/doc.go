@@ -2,12 +2,15 @@
 //
 //	records ─▶ ┌────────────────────────────────────────────────┐ ─▶ records
 //	           │ one in, one out    Map  Update  Tap  Lookup     │
+//	           │                    Async                        │
 //	           │ one in, some out   FlatMap  Filter  Limit       │
-//	           │                    Distinct  Validate           │
-//	           │ a whole stream in  GroupBy  Sum  Sort           │
+//	           │                    Distinct  Validate  Chunk    │
+//	           │ a whole stream in  GroupBy  Sum  Sort  TopN     │
+//	           │                    Window                       │
+//	           │ two streams in     Join                         │
 //	           └──────────────────────┬─────────────────────────┘
 //	                                  ▼
-//	                    rejects: Validate, Lookup, and every
+//	                    rejects: Validate, Lookup, Join, and every
 //	                    function that returns Reject(...)
 //
 // A transform that is made of one function is a call, so that the compiler
@@ -30,16 +33,17 @@
 // run's budget (pipeline.Options.MaxRejects).
 //
 // With pipeline.Parallel, and when one pipeline is run several times at once,
-// functions are called by several goroutines. Distinct, Limit and Sort refuse
-// Parallel; GroupBy needs Merge for it.
+// functions are called by several goroutines. Async, Distinct, Join, Limit and Sort refuse
+// Parallel; GroupBy and Window need Merge for it.
 //
 // Order is kept in one lane, and is that of the first record of each key in
-// GroupBy, Sum and Distinct. With more lanes there is none.
+// GroupBy, Sum, Distinct, TopN and Window, and that of the left stream in Join. With more lanes
+// there is none.
 //
 // # Memory
 //
-// GroupBy, Sum, Distinct, Sort and Lookup hold at most MaxMemory bytes, 256 MiB by
-// default, of what they have to keep; then they go on in temporary files, and
+// GroupBy, Sum, Distinct, Sort, TopN, Window, Lookup and Join hold at most MaxMemory bytes, 256 MiB
+// by default, of what they have to keep; then they go on in temporary files, and
 // write the same all the same. Files are in a folder millrace-spill-… of the stage's
 // TempDir. They are gone when the stage ends, and nothing of them stays when the
 // process is killed; a disk that fills up fails the run with the folder's name.

@@ -217,13 +217,11 @@ func TestLimit(t *testing.T) {
 		{"there are not as many", 99_999, 1500},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			written := 0
 			source := pipeline.SourceFunc[int](func(_ context.Context, out *pipeline.Writer[int]) error {
 				for _, n := range upTo(1500) {
 					if err := out.Write(n); err != nil {
 						return err
 					}
-					written++
 				}
 				return nil
 			})
@@ -244,9 +242,6 @@ func TestLimit(t *testing.T) {
 			}
 			if !slices.Equal(got, upTo(1500)[:c.want]) {
 				t.Errorf("%d records passed, want the first %d", len(got), c.want)
-			}
-			if written != 1500 {
-				t.Errorf("the source wrote %d of 1500 records", written)
 			}
 		})
 	}

@@ -74,10 +74,17 @@ func (g GroupBy[In, K, Out]) validate(stage string) error {
 
 // Transform folds the whole input into one table.
 func (g GroupBy[In, K, Out]) Transform(ctx context.Context, in *pipeline.Reader[In], out *pipeline.Writer[Out]) error {
-	return g.transform(ctx, "GroupBy", in, out)
+	return g.transform(ctx, "GroupBy", in, writeGroup(out))
 }
 
-func (g GroupBy[In, K, Out]) transform(ctx context.Context, stage string, in *pipeline.Reader[In], out *pipeline.Writer[Out]) (err error) {
+// writeGroup writes groups as they are.
+func writeGroup[Out any](out *pipeline.Writer[Out]) func(*Out) error {
+	return func(group *Out) error { return out.Write(*group) }
+}
+
+func (g GroupBy[In, K, Out]) transform(
+	ctx context.Context, stage string, in *pipeline.Reader[In], write func(*Out) error,
+) (err error) {
 	job := newGrouping(ctx, g, stage, 1)
 	defer closeFolder(job.folder, &err)
 	level := job.level(0)
@@ -85,17 +92,19 @@ func (g GroupBy[In, K, Out]) transform(ctx context.Context, stage string, in *pi
 		return err
 	}
 	job.reject = in.Reject
-	return job.finish(level, out)
+	return job.finish(level, write)
 }
 
 // TransformLanes folds each lane's share into a table of its own, and merges them.
 func (g GroupBy[In, K, Out]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[In], out *pipeline.Writer[Out]) error {
-	return g.transformLanes(ctx, "GroupBy", ins, out)
+	return g.transformLanes(ctx, "GroupBy", ins, writeGroup(out))
 }
 
-func (g GroupBy[In, K, Out]) transformLanes(ctx context.Context, stage string, ins []*pipeline.Reader[In], out *pipeline.Writer[Out]) (err error) {
-	if g.Merge == nil && len(ins) > 1 {
-		return pipeline.Permanent(fmt.Errorf("transforms.GroupBy: Merge is nil: without it the sums of %d lanes cannot be put together; set Merge, or leave Parallel out", len(ins)))
+func (g GroupBy[In, K, Out]) transformLanes(
+	ctx context.Context, stage string, ins []*pipeline.Reader[In], write func(*Out) error,
+) (err error) {
+	if err := needsMerge(stage, g.Merge == nil, len(ins)); err != nil {
+		return err
 	}
 	job := newGrouping(ctx, g, stage, len(ins))
 	defer closeFolder(job.folder, &err)
@@ -108,5 +117,13 @@ func (g GroupBy[In, K, Out]) transformLanes(ctx context.Context, stage string, i
 		return err
 	}
 	job.reject = ins[0].Reject
-	return job.finishLanes(levels, out)
+	return job.finishLanes(levels, write)
+}
+
+func needsMerge(stage string, missing bool, lanes int) error {
+	if !missing || lanes == 1 {
+		return nil
+	}
+	return pipeline.Permanent(fmt.Errorf("transforms.%s: Merge is nil: "+
+		"without it the groups of %d lanes cannot be put together; set Merge, or leave Parallel out", stage, lanes))
 }

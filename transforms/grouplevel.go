@@ -40,7 +40,7 @@ func (l *groupLevel[In, K, Out]) fold(in *pipeline.Reader[In]) error {
 			if group := table.find(h, k); group != nil {
 				err = fold(&group.value, record)
 			} else {
-				err = l.begin(h, k, record, uint64(table.n)+l.later)
+				err = l.begin(h, k, record, l.next())
 			}
 			if err != nil {
 				if err := setAside(in.Reject, record, err); err != nil {
@@ -132,21 +132,27 @@ func (l *groupLevel[In, K, Out]) addGroup(ordinal uint64, from *keyed[K, Out]) e
 }
 
 // addRecord takes a record from a file.
-func (l *groupLevel[In, K, Out]) addRecord(ordinal uint64, record *In) (err error) {
-	key := l.job.stage.Key(record)
-	hash := l.job.keys.hash(key)
-	if group := l.table.find(hash, key); group != nil {
-		err = l.job.stage.Fold(&group.value, record)
-	} else {
-		err = l.begin(hash, key, record, ordinal)
-	}
-	if err != nil {
+func (l *groupLevel[In, K, Out]) addRecord(ordinal uint64, record *In) error {
+	if err := l.add(ordinal, record); err != nil {
 		if err := setAside(l.job.reject, record, err); err != nil {
 			return err
 		}
 	}
 	return l.counted()
 }
+
+// add folds one record, or spills it. ordinal is that of its group if it is the first.
+func (l *groupLevel[In, K, Out]) add(ordinal uint64, record *In) error {
+	key := l.job.stage.Key(record)
+	hash := l.job.keys.hash(key)
+	if group := l.table.find(hash, key); group != nil {
+		return l.job.stage.Fold(&group.value, record)
+	}
+	return l.begin(hash, key, record, ordinal)
+}
+
+// next is the ordinal of a group that begins now, at depth 0.
+func (l *groupLevel[In, K, Out]) next() uint64 { return uint64(l.table.n) + l.later }
 
 // counted is called for each record that comes from a file.
 func (l *groupLevel[In, K, Out]) counted() error {
@@ -233,12 +239,12 @@ func (l *groupLevel[In, K, Out]) evict() error {
 }
 
 // write empties the table. Groups are let go as they are written.
-func (l *groupLevel[In, K, Out]) write(out *pipeline.Writer[Out]) error {
+func (l *groupLevel[In, K, Out]) write(write func(*Out) error) error {
 	chunks := l.table.take()
 	for c, chunk := range chunks {
 		chunks[c] = nil
 		for i := range chunk {
-			if err := out.Write(chunk[i].value); err != nil {
+			if err := write(&chunk[i].value); err != nil {
 				return err
 			}
 		}

@@ -105,9 +105,9 @@ func (j *grouping[In, K, Out]) level(depth int) *groupLevel[In, K, Out] {
 }
 
 // finish writes the groups of a whole input, in the order of their ordinals.
-func (j *grouping[In, K, Out]) finish(level *groupLevel[In, K, Out], out *pipeline.Writer[Out]) error {
+func (j *grouping[In, K, Out]) finish(level *groupLevel[In, K, Out], write func(*Out) error) error {
 	// Whatever is in the table still came before all that is in files.
-	if err := level.write(out); err != nil || j.top == nil {
+	if err := level.write(write); err != nil || j.top == nil {
 		return err
 	}
 	codecs, err := j.codecs()
@@ -119,11 +119,11 @@ func (j *grouping[In, K, Out]) finish(level *groupLevel[In, K, Out], out *pipeli
 	if err != nil {
 		return err
 	}
-	return runs.Merge(func(group *Out) error { return out.Write(*group) })
+	return runs.Merge(write)
 }
 
 // finishLanes brings the tables of lanes together and writes them, in no order.
-func (j *grouping[In, K, Out]) finishLanes(levels []*groupLevel[In, K, Out], out *pipeline.Writer[Out]) error {
+func (j *grouping[In, K, Out]) finishLanes(levels []*groupLevel[In, K, Out], write func(*Out) error) error {
 	if j.top == nil {
 		slices.SortFunc(levels, func(a, b *groupLevel[In, K, Out]) int { return b.table.n - a.table.n }) // the largest need not move
 		for i, other := range levels[1:] {
@@ -132,7 +132,7 @@ func (j *grouping[In, K, Out]) finishLanes(levels []*groupLevel[In, K, Out], out
 			}
 			levels[i+1] = nil
 		}
-		return levels[0].write(out)
+		return levels[0].write(write)
 	}
 	for i, level := range levels {
 		if err := level.evict(); err != nil {
@@ -140,7 +140,7 @@ func (j *grouping[In, K, Out]) finishLanes(levels []*groupLevel[In, K, Out], out
 		}
 		levels[i] = nil
 	}
-	return j.parts(j.top, 1, func(part *groupLevel[In, K, Out]) error { return part.write(out) })
+	return j.parts(j.top, 1, func(part *groupLevel[In, K, Out]) error { return part.write(write) })
 }
 
 // parts groups what is in files, part by part, and has each table written by write.

@@ -11,7 +11,7 @@ import (
 //
 // Strings in unexported fields of a struct are not copied: reflection may not set
 // them, and a rule about memory is not worth unsafe here.
-func keyClone[K comparable]() func(K) K {
+func keyClone[K any]() func(K) K {
 	if clone, ok := any(strings.Clone).(func(K) K); ok {
 		return clone
 	}

@@ -11,15 +11,23 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Misses says what [Lookup] does with a record whose key the reference lacks.
+// Misses says what [Lookup] does with a record whose key the reference lacks, and [Join]
+// with one whose key the other stream lacks.
 type Misses int
 
 // What to do with misses.
 const (
 	RejectMisses Misses = iota // set the record aside; the default
-	KeepMisses                 // pass it on as it is
+	KeepMisses                 // pass it on; Lookup as it is
 	DropMisses                 // drop it
 )
+
+func (m Misses) validate(stage, name string) error {
+	if m < RejectMisses || m > DropMisses {
+		return pipeline.Permanent(fmt.Errorf("transforms.%s: %s is %d: use RejectMisses, KeepMisses or DropMisses", stage, name, m))
+	}
+	return nil
+}
 
 // Lookup enriches records with what a reference source says of them: the name
 // of a product, the region of a store.
@@ -77,8 +85,8 @@ func (l Lookup[T, Ref, K]) Validate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if l.Misses < RejectMisses || l.Misses > DropMisses {
-		return pipeline.Permanent(fmt.Errorf("transforms.Lookup: Misses is %d: use RejectMisses, KeepMisses or DropMisses", l.Misses))
+	if err := l.Misses.validate("Lookup", "Misses"); err != nil {
+		return err
 	}
 	if err := l.memory().validate(spill.CheckKey[K](), canSpill[T](), canSpill[Ref]()); err != nil {
 		return err

@@ -13,8 +13,10 @@ import (
 //	return transforms.Reject("sale_date", sale.Date, "is in the future")
 //
 // value may be empty when one value is not to blame. A long one is cut, and what is no text in it replaced.
+// The error is permanent: where a stage tries again, as [Async] does, pipeline.Transient(Reject(...)) asks
+// for that before the record is set aside.
 func Reject(column, value, reason string) error {
-	return &rejection{pipeline.Reject{Column: column, Value: value, Reason: reason}}
+	return pipeline.Permanent(&rejection{pipeline.Reject{Column: column, Value: value, Reason: reason}})
 }
 
 type rejection struct{ reject pipeline.Reject }

@@ -50,12 +50,12 @@ func (s Sum[T, K, N]) Validate(context.Context) error {
 
 // Transform adds up the whole input.
 func (s Sum[T, K, N]) Transform(ctx context.Context, in *pipeline.Reader[T], out *pipeline.Writer[Total[K, N]]) error {
-	return s.groupBy().transform(ctx, "Sum", in, out)
+	return s.groupBy().transform(ctx, "Sum", in, writeGroup(out))
 }
 
 // TransformLanes adds up each lane's share.
 func (s Sum[T, K, N]) TransformLanes(ctx context.Context, ins []*pipeline.Reader[T], out *pipeline.Writer[Total[K, N]]) error {
-	return s.groupBy().transformLanes(ctx, "Sum", ins, out)
+	return s.groupBy().transformLanes(ctx, "Sum", ins, writeGroup(out))
 }
 
 func (s Sum[T, K, N]) groupBy() GroupBy[T, K, Total[K, N]] {

@@ -75,7 +75,8 @@ func (t *table[K, V]) hasRoom(key K, limit int64) bool {
 		bytes += 2 * 8 * int64(len(t.slots))
 	}
 	if t.keys.size != nil {
-		bytes += t.keys.size(&key)
+		sized := key // which escapes; key need not
+		bytes += t.keys.size(&sized)
 	}
 	return bytes <= limit
 }

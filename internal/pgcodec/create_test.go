@@ -46,7 +46,7 @@ func TestColumnsForGivesEachFieldTheTypeThatLosesNothing(t *testing.T) {
 	want := []string{
 		"sale_id bigint!", "http_status integer!", "flag boolean!", "small smallint!", "mid integer!", "wide bigint!",
 		"widest numeric(20,0)!", "real real!", "ratio double precision!", "name text!", "raw bytea", "at timestamp with time zone!",
-		"key uuid!", "price numeric!", "doc jsonb!", "extra jsonb", "tags text[]", "kinds text[]", "blobs bytea[]", "scores double precision[]", "maybe bigint",
+		"key uuid!", "price numeric!", "doc jsonb", "extra jsonb", "tags text[]", "kinds text[]", "blobs bytea[]", "scores double precision[]", "maybe bigint",
 		"maybe_text text", "day date", "id uuid", "took interval!", "Other Name text!",
 	}
 	cols, err := ColumnsFor(reflect.TypeFor[record](), nil)

@@ -21,7 +21,7 @@ import (
 
 const propertySchema = `
 create table target (id bigint primary key, product text not null, quantity integer not null check (quantity > 0));
-create table refused (stage text, source text, line bigint, "offset" bigint, raw bytea, "column" text, value text, reason text);`
+create table refused (stage text, source text, line bigint, "offset" bigint, raw bytea, "column" text, value text, reason text, record jsonb);`
 
 var errPlanned = errors.New("a planned failure")
 

@@ -3,7 +3,8 @@
 //
 //	            ┌ Partitions: 16 files by hash, each read back by itself ┐
 //	records ──▶ │                                                        │ ──▶ records
-//	   Codec    └ Runs: sorted runs in one file, merged k at a time      ┘
+//	   Codec    │ Runs: sorted runs in one file, merged k at a time      │
+//	            └ Queue: first in, first out                             ┘
 //	                        │
 //	                        ▼
 //	     Folder: millrace-spill-… in the temporary folder, gone after Close
@@ -23,6 +24,6 @@
 // killed; what may stay (an empty folder; on Windows its files) is removed by the
 // next process that spills to the same place. Errors name the folder.
 //
-// Folder and Partitions may be used by several goroutines at the same time; Runs and what
-// reads files by one.
+// Folder and Partitions may be used by several goroutines at the same time; Runs, Queue
+// and what reads files by one.
 package spill

@@ -37,7 +37,7 @@ func ExampleRunTransform() {
 	fmt.Println(r.Stage().RecordsIn, "in,", r.Stage().RecordsOut, "out")
 	// Output:
 	// [QUIET WORDS] <nil>
-	// column "word": is empty
+	// column "word" is empty
 	// 3 in, 2 out
 }
 

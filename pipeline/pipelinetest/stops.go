@@ -95,6 +95,13 @@ func (c *checker[In, Out]) tornInput() {
 			return over(exec)
 		}
 	})
+	select {
+	case <-torn:
+	default:
+		if ended, _ := c.wait(exec, c.set.within); ended {
+			return // it had enough before its input could fail
+		}
+	}
 	c.stops("its input failed", exec, w, func() int { return earlier }, errTorn)
 }
 
