@@ -124,9 +124,7 @@ func TestManyWatchersCostAsMuchAsOne(t *testing.T) {
 	})
 	arrived.Wait()
 	before, began := other.watchers.Looks(), time.Now()
-	if watching := other.watchers.Watching(run.ID); watching != many+1 {
-		t.Errorf("%d watchers", watching)
-	}
+	await(t, "all watchers, the blocked one too", func() bool { return other.watchers.Watching(run.ID) == many+1 })
 	close(g.open)
 	await(t, "the end", func() bool { r, err := other.Get(t.Context(), run.ID); return err == nil && r.State == Succeeded })
 	close(blocked)
