@@ -37,7 +37,7 @@ func TestARefusedRowFailsTheRunAndSaysWhere(t *testing.T) {
 		words []string
 	}{
 		{"a key that is there", "", []loose{{n(1), s("a"), 1}, {n(100), s("b"), 1}}, []string{`load: table "items": record 2: `, "items_pkey", `Key (id)=(100) already exists`, "23505"}},
-		{"a null", "", []loose{{n(1), s("a"), 1}, {n(2), nil, 1}}, []string{`load: table "items": record 2: column "name": is null, and the table does not allow it`}},
+		{"a null", "", []loose{{n(1), s("a"), 1}, {n(2), nil, 1}}, []string{`load: table "items": record 2: column "name" is null, and the table does not allow it`}},
 		{"a check", "alter table items add constraint positive check (qty > 0)", []loose{{n(1), s("a"), 0}}, []string{`load: table "items": record 1: `, `"positive"`, "23514"}},
 		{"a foreign key", "create table kinds (name text primary key); insert into kinds values ('old'); alter table items add constraint kind foreign key (name) references kinds", []loose{{n(1), s("a"), 1}}, []string{`load: table "items": `, `"kind"`, `Key (name)=(a) is not present`, "23503"}},
 		{"a deferred constraint", "create table kinds (name text primary key); insert into kinds values ('old'); alter table items add constraint kind foreign key (name) references kinds deferrable initially deferred", []loose{{n(1), s("a"), 1}}, []string{`"kind"`, `Key (name)=(a) is not present`, "23503"}},
