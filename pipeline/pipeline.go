@@ -157,6 +157,18 @@ func (p *Pipeline) Finishes() bool {
 	return false
 }
 
+// Claims returns what the stages claim ([Claimer]), stage by stage.
+func (p *Pipeline) Claims() (claims []Claim) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, n := range p.nodes {
+		if c, ok := n.value.(Claimer); ok {
+			claims = append(claims, c.Claims()...)
+		}
+	}
+	return claims
+}
+
 // Name returns the pipeline's name.
 func (p *Pipeline) Name() string { return p.name }
 

@@ -12,7 +12,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/millrace/millrace/internal/cleantext"
+
+	"github.com/millrace/millrace/runs/internal/ends"
+	"github.com/millrace/millrace/runs/internal/lease"
+	"github.com/millrace/millrace/runs/internal/work"
 )
 
 // Config is what a service is made of. Only Pool and Registry are required.
@@ -62,8 +65,10 @@ type Config struct {
 	// LogLevel is the lowest level of log that is kept. Defaults to Info.
 	LogLevel hclog.Level
 
-	// Observe, if set, is called with the record of each attempt that this replica worked, after
-	// it ended, its Report included: for metrics. It must return soon.
+	// Observe, if set, is called after each end that this replica has written: of an attempt that it worked,
+	// of one whose worker died ([Lost], or how the run ended by it), of a run that is cancelled before it began.
+	// Record.State is the state that the run got by that, also if it has moved on since; Report is nil where
+	// this replica did not work the attempt. For metrics and alerts; it must return soon.
 	Observe func(Record)
 
 	now func() time.Time // of schedules; tests replace it
@@ -73,10 +78,15 @@ type Config struct {
 const ControlConns = 7
 
 // MaxLosses is how many times in a row the workers of one run may die before it fails.
-const MaxLosses = 5
+const MaxLosses = lease.MaxLosses
 
 // MaxKeptRejects is how many rejects of one attempt are kept in the history.
-const MaxKeptRejects = 1000
+const MaxKeptRejects = work.MaxRejects
+
+// KeepCommits is how long the ledger remembers a run after its end, at least, though it is no longer in the
+// history: longer than an attempt of it may sleep somewhere, or than a backup of a history that is kept apart from
+// the data is old when it is restored.
+const KeepCommits = ends.KeepCommits
 
 // MaxBackfill is how many logical dates one backfill may have.
 const MaxBackfill = 1000
@@ -115,8 +125,8 @@ func (c Config) withDefaults() (Config, error) {
 		rand.Read(b[:])
 		c.Name = host + "-" + hex.EncodeToString(b[:])
 	}
-	if len(c.Name) > 100 || !cleantext.Is(c.Name) {
-		return c, errors.New("runs: Config.Name is not UTF-8 text of at most 100 bytes")
+	if len(c.Name) > 100 || !plainText(c.Name) {
+		return c, errors.New("runs: Config.Name is not plain UTF-8 text of at most 100 bytes")
 	}
 	if c.Logger == nil {
 		c.Logger = hclog.NewNullLogger()

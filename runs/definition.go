@@ -17,9 +17,13 @@ type Definition struct {
 	Description string
 
 	// Schedule is a cron line of five fields (minute, hour, day of month, month, day of
-	// week), or one of @hourly, @daily, @weekly, @monthly, @yearly. It is in UTC
-	// unless it begins with a zone: "TZ=Europe/Istanbul 0 3 * * *". Defaults to none:
+	// week, of which 0 and 7 are Sunday), or one of @hourly, @daily, @weekly, @monthly, @yearly.
+	// It is in UTC unless it begins with a zone: "TZ=Europe/Istanbul 0 3 * * *". Defaults to none:
 	// the pipeline runs when it is triggered.
+	//
+	// Where clocks are changed, a line that fixes hour and minute is due once for each time of each
+	// date: at the end of the gap if that time does not exist, at its first if it comes twice. Other
+	// lines (with a * in either: */15, @hourly) go by elapsed time.
 	Schedule string
 
 	// CatchUp says what becomes of due dates that passed while no replica ran or the

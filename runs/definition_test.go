@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/work"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
 )
@@ -39,7 +40,7 @@ func TestAWrongDefinitionIsAnErrorThatNamesIt(t *testing.T) {
 		{"an unknown policy", func(d *Definition) { d.CatchUp = "never" }, `CatchUp is "never"`},
 		{"a negative number", func(d *Definition) { d.MaxActive = -1 }, "MaxActive is -1"},
 		{"a negative bound", func(d *Definition) { d.MaxCatchUp = -1 }, "MaxCatchUp is -1"},
-		{"a negative time", func(d *Definition) { d.Timeout = -1 }, "Timeout is -1ns"},
+		{"a negative time", func(d *Definition) { d.Timeout = -1 }, "its Timeout is -1ns"},
 		{"a negative backoff", func(d *Definition) { d.Retry.Backoff = -1 }, "Retry: nothing in it can be negative"},
 		{"a param without a name", func(d *Definition) { d.Params = []Param{{}} }, `param "": the name must be`},
 		{"a param twice", func(d *Definition) { d.Params = []Param{{Name: "a"}, {Name: "a"}} }, `param "a": the name is used twice`},
@@ -214,11 +215,11 @@ func TestASchedulesZoneCounts(t *testing.T) {
 
 func TestBackoffGrowsAndIsBounded(t *testing.T) {
 	for n, want := range []time.Duration{500 * time.Millisecond, 750 * time.Millisecond, 1125 * time.Millisecond} {
-		if got := backoffFor(pipeline.Retry{}, n); got < want/2 || got > want*3/2 {
+		if got := work.Backoff(pipeline.Retry{}, n); got < want/2 || got > want*3/2 {
 			t.Errorf("after failure %d: %v, want about %v", n+1, got, want)
 		}
 	}
-	if got := backoffFor(pipeline.Retry{}, 1000); got < 30*time.Second || got > 90*time.Second {
+	if got := work.Backoff(pipeline.Retry{}, 1000); got < 30*time.Second || got > 90*time.Second {
 		t.Errorf("after failure 1001: %v", got)
 	}
 }

@@ -33,7 +33,16 @@
 //	Rejects(ctx, id, after, limit) (RejectPage, error)
 //	Pipelines(ctx) ([]PipelineInfo, error), Pipeline(ctx, name) (PipelineInfo, error)
 //	Prune(ctx, Prune) (int64, error)
-//	Stats(ctx) (Stats, error), Ready(ctx) error
+//	Stats(ctx) (Stats, error), Ready(ctx) error, Graphs() map[string]pipeline.Graph
+//
+// # The house
+//
+// Here is what users say and read: definitions, records, and the half of a service that only reads. What moves runs is
+// behind it in runs/internal, each package with one idea, each knowing only those before it:
+//
+//	tables ─▶ life ─▶ queue ─▶ lease ─▶ schedule ─▶ work ─▶ ends ─▶ watch
+//	schema,   states, who may  who is   cron lines, this    what    who
+//	notices   moves   begin    alive    due dates   replica follows looks
 //
 // # The contract
 //
@@ -47,18 +56,22 @@
 // so that later runs do not overtake it.
 //
 // The end: a run's success is written in the transaction that commits its ledger,
-// which is that of its data if the pipeline's sinks use [Service].Pool itself (the same
+// which is that of its data if the pipeline's sinks use [Config].Pool itself (the same
 // *pgxpool.Pool). Data on other pools commits just before, and is made exactly-once by a
 // ledger of its own. A pipeline with work to finish after the commit (files to rename)
 // succeeds after that, so that a crash in between is taken up again.
 //
-// Death: a worker renews its lease of [Service].Lease by the database's clock. When it
+// Death: a worker renews its lease of [Config].Lease by the database's clock. When it
 // stops, any other replica makes the run [Lost] and then begins attempt+1. A
 // worker that wakes up too late finds its row taken, under a lock, and cannot commit.
 //
 // Attempts: each beginning counts one. Only attempts that failed count against
 // [Definition].Retry; those that were lost or handed back do not, but a run
 // whose workers died [MaxLosses] times in a row fails.
+//
+// Committed: a run that is in the ledger is neither failed nor cancelled, whatever becomes of its workers: it is
+// begun again until what is left to do (the names of files) is done. Where it may be committed in another
+// database, its own worker or the next attempt asks there before the run ends.
 //
 // Schedules: due dates are times of the cron line; one run for each, over all replicas,
 // guarded by the pipeline's row and a unique index. The logical date of a run is the

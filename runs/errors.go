@@ -36,3 +36,14 @@ func invalid(field, format string, args ...any) error {
 func conflict(format string, args ...any) error {
 	return &Error{Kind: ErrConflict, Message: fmt.Sprintf(format, args...)}
 }
+
+// trouble names the place of an error that is not the caller's mistake.
+func trouble(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, mine := errors.AsType[*Error](err); mine {
+		return err
+	}
+	return fmt.Errorf("runs: %s: %w", what, err)
+}

@@ -118,9 +118,12 @@ func TestARunKilledWithinItsCommitIsBroughtToItsEndByAnother(t *testing.T) {
 		visible int    // rows in the table when it is killed
 		attempt int    // whose rows are to stay
 		reason  string // of the run's success
+		then    string // what happens to its row meanwhile
 	}{
-		{"all is prepared, nothing committed", pipeline.PhaseData - 1, 0, 2, ""},
-		{"the database has committed, the file has not got its name", pipeline.PhaseFiles, exportRows, 1, "an earlier attempt had committed"},
+		{"all is prepared, nothing committed", pipeline.PhaseData - 1, 0, 2, "", ""},
+		{"the database has committed, the file has not got its name", pipeline.PhaseFiles, exportRows, 1, "an earlier attempt had committed", ""},
+		{"the same, and it was the last loss that is allowed", pipeline.PhaseFiles, exportRows, 1, "an earlier attempt had committed", "losses = 4"},
+		{"the same, and somebody wants it cancelled", pipeline.PhaseFiles, exportRows, 1, "an earlier attempt had committed", "cancel_by = 'Ada'"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			url, pool := shared(t)
@@ -160,9 +163,18 @@ func TestARunKilledWithinItsCommitIsBroughtToItsEndByAnother(t *testing.T) {
 				t.Errorf("the record is %+v, %v", r, err)
 			}
 
+			if c.phase == pipeline.PhaseFiles {
+				_, err := watcher.Cancel(t.Context(), run.ID, "Ada")
+				is(t, err, ErrConflict, "is committed: it cannot be cancelled, what is left to do is completed")
+			}
 			killed := time.Now()
 			first.kill()
-			r := awaitState(t, watcher, run.ID, Succeeded, Failed)
+			if c.then != "" {
+				if _, err := pool.Exec(t.Context(), "update millrace.runs set "+c.then); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := awaitState(t, watcher, run.ID, Succeeded, Failed, Cancelled)
 			took := time.Since(killed)
 			t.Logf("finished %v after kill -9, with a lease of %v", took.Round(time.Millisecond), lease)
 			if took > 2*lease {

@@ -80,7 +80,23 @@ func TestPruneRemovesAllThatBelongsToARun(t *testing.T) {
 	if n, err := s.Prune(t.Context(), Prune{OlderThan: time.Now().Add(time.Hour)}); err != nil || n != 2 {
 		t.Errorf("%d removed, %v", n, err)
 	}
-	for _, table := range []string{"runs", "run_attempts", "run_logs", "run_rejects", "commits", "attempts"} {
+	// The ledger remembers them for a while.
+	var kept int
+	if err := pool.QueryRow(t.Context(), "select (select count(*) from millrace.commits) + (select count(*) from millrace.attempts)").Scan(&kept); err != nil || kept != 10 {
+		t.Errorf("%d rows in the ledger, %v", kept, err)
+	}
+	for _, age := range []time.Duration{KeepCommits - time.Hour, KeepCommits + time.Hour} {
+		if _, err := pool.Exec(t.Context(), "update millrace.pruned_runs set ended_at = $1", time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Prune(t.Context(), Prune{Keep: 2}); err != nil || n != 0 {
+			t.Errorf("%d removed, %v", n, err)
+		}
+		if err := pool.QueryRow(t.Context(), "select count(*) from millrace.commits").Scan(&kept); err != nil || kept != 5 && age < KeepCommits {
+			t.Errorf("%d rows in the ledger after %v, %v", kept, age, err)
+		}
+	}
+	for _, table := range []string{"runs", "run_attempts", "run_logs", "run_rejects", "commits", "attempts", "pruned_runs"} {
 		var n int
 		if err := pool.QueryRow(t.Context(), "select count(*) from millrace."+table).Scan(&n); err != nil || n != 0 {
 			t.Errorf("%s: %d rows, %v", table, n, err)

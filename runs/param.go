@@ -122,7 +122,7 @@ func (p Param) canonical(value string) (string, error) {
 }
 
 // shown quotes a value for an error, cut if it is long.
-func shown(s string) string { return cleantext.Quote(s, 60) }
+func shown(s string) string { return strconv.Quote(cut(s)) }
 
 // cut bounds what came from outside.
 func cut(s string) string { return cleantext.Short(s, 60) }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/life"
 )
 
 // State is where a run stands. Record.Reason says why.
@@ -11,22 +12,25 @@ type State string
 
 // The states.
 const (
-	Queued    State = "queued"    // waits for its pipeline's place, or for a worker
-	Running   State = "running"   // a worker has it
-	Retrying  State = "retrying"  // failed, and will be tried again: Record.NextAttemptAt
-	Lost      State = "lost"      // its worker died; the next attempt is about to take over
-	Succeeded State = "succeeded" // its data is committed
-	Failed    State = "failed"    // nothing of it is visible
-	Cancelled State = "cancelled" // nothing of it is visible
+	Queued    State = State(life.Queued)    // waits for its pipeline's place, or for a worker
+	Running   State = State(life.Running)   // a worker has it
+	Retrying  State = State(life.Retrying)  // failed, and will be tried again: Record.NextAttemptAt
+	Lost      State = State(life.Lost)      // its worker died; the next attempt is about to take over
+	Succeeded State = State(life.Succeeded) // its data is committed
+	Failed    State = State(life.Failed)    // nothing of it is visible
+	Cancelled State = State(life.Cancelled) // nothing of it is visible
 )
 
 // States lists all states, in the order of a run's life.
-func States() []State {
-	return []State{Queued, Running, Retrying, Lost, Succeeded, Failed, Cancelled}
+func States() (all []State) {
+	for _, s := range life.States() {
+		all = append(all, State(s))
+	}
+	return all
 }
 
 // Ended tells whether a run in this state is over. It may still be begun again by Retry.
-func (s State) Ended() bool { return s == Succeeded || s == Failed || s == Cancelled }
+func (s State) Ended() bool { return life.State(s).Ended() }
 
 // Cause is what started a run.
 type Cause string

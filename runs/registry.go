@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/robfig/cron/v3"
-
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/schedule"
+	"github.com/millrace/millrace/runs/internal/work"
 )
 
 // Registry holds the definitions that a program knows. Fill it, then make a service
@@ -46,7 +45,7 @@ func (r *Registry) Check(ctx context.Context) error {
 // definition is a Definition that was found right, with what follows from it.
 type definition struct {
 	Definition
-	schedule cron.Schedule // nil without one
+	schedule *schedule.Schedule // nil without one
 	graph    pipeline.Graph
 }
 
@@ -96,15 +95,17 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 	case d.MaxCatchUp < 0:
 		return nil, fmt.Errorf("MaxCatchUp is %d: it cannot be negative", d.MaxCatchUp)
 	case d.Timeout < 0:
-		return nil, fmt.Errorf("Timeout is %v: it cannot be negative", d.Timeout)
+		return nil, fmt.Errorf("its Timeout is %v: it cannot be negative", d.Timeout)
 	case d.Retry.MaxAttempts < 0 || d.Retry.Backoff < 0 || d.Retry.MaxBackoff < 0:
 		return nil, errors.New("Retry: nothing in it can be negative")
 	case c.CatchUp != CatchUpLast && c.CatchUp != CatchUpSkip && c.CatchUp != CatchUpAll:
 		return nil, fmt.Errorf("CatchUp is %q: use %q, %q or %q", d.CatchUp, CatchUpLast, CatchUpSkip, CatchUpAll)
 	}
-	var err error
-	if c.schedule, err = parseSchedule(d.Schedule); err != nil {
-		return nil, err
+	if d.Schedule != "" {
+		var err error
+		if c.schedule, err = schedule.Parse(d.Schedule); err != nil {
+			return nil, err
+		}
 	}
 	c.Params = slices.Clone(d.Params)
 	if err := checkParams(c.Params); err != nil {
@@ -116,30 +117,6 @@ func (d Definition) compile(ctx context.Context) (*definition, error) {
 		}
 	}
 	return c, c.try(ctx)
-}
-
-// parseSchedule reads a cron line; nil if there is none.
-func parseSchedule(line string) (cron.Schedule, error) {
-	if line == "" {
-		return nil, nil //nolint:nilnil // no schedule, and nothing wrong
-	}
-	if strings.Contains(line, "@every") {
-		return nil, fmt.Errorf("schedule %q: @every has no due dates of its own; use a cron line such as */5 * * * *", line)
-	}
-	zoned := line
-	if !strings.HasPrefix(line, "TZ=") && !strings.HasPrefix(line, "CRON_TZ=") {
-		zoned = "TZ=UTC " + line
-	} else if !strings.Contains(line, " ") { // the parser panics at that
-		return nil, fmt.Errorf("schedule %q: there is nothing after the zone", line)
-	}
-	s, err := cron.ParseStandard(zoned)
-	if err != nil {
-		return nil, fmt.Errorf("schedule %q: %w", line, err)
-	}
-	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return nil, fmt.Errorf("schedule %q: there is no such day in the years to come", line)
-	}
-	return s, nil
 }
 
 func checkParams(params []Param) error {
@@ -183,7 +160,7 @@ func (d *definition) try(ctx context.Context) error {
 	}
 	ended, end := context.WithCancel(ctx)
 	end() // so that only the graph is looked at
-	err = p.WithOptions(func(o *pipeline.Options) { o.State = &runState{} }).Validate(ended)
+	err = p.WithOptions(func(o *pipeline.Options) { o.State = work.Blank() }).Validate(ended)
 	if wrong, ok := errors.AsType[*pipeline.ValidationError](err); ok {
 		return fmt.Errorf("its Build: the graph is wrong: %w", wrong)
 	}
@@ -208,4 +185,39 @@ func (d *definition) build(ctx context.Context, run Run) (p *pipeline.Pipeline, 
 		return nil, pipeline.Permanent(fmt.Errorf("it returned a pipeline of the name %q, not that of the definition", p.Name()))
 	}
 	return p, nil
+}
+
+// workable is the definition as this replica works it.
+func (d *definition) workable() work.Definition {
+	defaults := map[string]string{}
+	for _, p := range d.Params {
+		defaults[p.Name] = p.Default
+	}
+	return work.Definition{
+		Name: d.Name, Timeout: d.Timeout, Retry: d.Retry, Defaults: defaults,
+		Build: func(ctx context.Context, t work.Task) (*pipeline.Pipeline, error) {
+			return d.build(ctx, Run{Pipeline: d.Name, ID: t.Run, Attempt: t.Attempt, LogicalDate: t.Date, Params: t.Params})
+		},
+	}
+}
+
+// next returns the first due date after t, nil without one.
+func (d *definition) next(t time.Time) *time.Time {
+	if d.schedule == nil {
+		return nil
+	}
+	return orNull(d.schedule.Next(t))
+}
+
+// due returns the dates for which runs are to be made at the moment now, when the one that was due first is known, and
+// the due date after that.
+func (d *definition) due(first, now time.Time) (dates []time.Time, next time.Time) {
+	return d.schedule.Due(first.UTC(), now, schedule.CatchUp(d.CatchUp), d.MaxCatchUp)
+}
+
+func orNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/queue"
 )
 
 // jobIn is what the job of a run that may begin looks like in a schema.
@@ -29,9 +30,9 @@ func noJob(schema string) *rivertest.RequireInsertedOpts {
 }
 
 // onlyJob returns the job of the only run of a pipeline that ever had one.
-func onlyJob(t testing.TB, pool *pgxpool.Pool, name string) *river.Job[jobArgs] {
+func onlyJob(t testing.TB, pool *pgxpool.Pool, name string) *river.Job[queue.JobArgs] {
 	t.Helper()
-	return rivertest.RequireInserted(t.Context(), t, riverpgxv5.New(pool), jobArgs{Pipeline: name}, &rivertest.RequireInsertedOpts{Schema: "millrace"})
+	return rivertest.RequireInserted(t.Context(), t, riverpgxv5.New(pool), queue.JobArgs{Pipeline: name}, &rivertest.RequireInsertedOpts{Schema: "millrace"})
 }
 
 // oneByOne runs statements on a connection, each in a transaction of its own, as a River client does. In one
@@ -58,14 +59,14 @@ func (o oneByOne) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 // fetches lets a replica work a job as if it had just fetched it, whatever has become of the job.
 func fetches(t testing.TB, s *Service, job *rivertype.JobRow) *rivertest.WorkResult {
 	t.Helper()
-	conn, err := s.pool.Acquire(t.Context())
+	conn, err := s.db.Pool.Acquire(t.Context())
 	if err != nil {
 		t.Error(err)
 		return &rivertest.WorkResult{}
 	}
 	defer conn.Release()
 	config := &river.Config{Schema: "millrace", Logger: slog.New(slog.DiscardHandler)}
-	w := rivertest.NewWorker(t, riverpgxv5.New(nil), config, &worker{service: s})
+	w := rivertest.NewWorker(t, riverpgxv5.New(nil), config, s.work.Worker())
 	result, err := w.WorkJob(t.Context(), t, oneByOne{conn: conn.Conn()}, job)
 	if err != nil {
 		t.Errorf("the job: %v", err)
@@ -87,13 +88,13 @@ func TestATriggerInsertsOneJobOfItsPipelinesKind(t *testing.T) {
 			if _, err := s.Trigger(t.Context(), "items", Trigger{Params: map[string]string{"n": "1"}}); !errors.Is(err, ErrInvalid) {
 				t.Fatalf("a param that the pipeline has not: %v", err)
 			}
-			rivertest.RequireNotInserted(t.Context(), t, driver, jobArgs{Pipeline: "items"}, noJob(schema))
+			rivertest.RequireNotInserted(t.Context(), t, driver, queue.JobArgs{Pipeline: "items"}, noJob(schema))
 			run := trigger(t, s, "items")
-			job := rivertest.RequireInserted(t.Context(), t, driver, jobArgs{Pipeline: "items"}, jobIn(schema))
-			if job.Kind != "run:items" || job.Args != (jobArgs{Run: run.ID, Pipeline: "items"}) {
+			job := rivertest.RequireInserted(t.Context(), t, driver, queue.JobArgs{Pipeline: "items"}, jobIn(schema))
+			if job.Kind != "run:items" || job.Args != (queue.JobArgs{Run: run.ID, Pipeline: "items"}) {
 				t.Errorf("the job is %q with %+v", job.Kind, job.Args)
 			}
-			rivertest.RequireNotInserted(t.Context(), t, driver, jobArgs{Pipeline: "others"}, noJob(schema))
+			rivertest.RequireNotInserted(t.Context(), t, driver, queue.JobArgs{Pipeline: "others"}, noJob(schema))
 		})
 	}
 }
@@ -106,9 +107,9 @@ func TestJobsAreInsertedInTheOrderOfTheirRuns(t *testing.T) {
 	want := []Record{trigger(t, s, "items"), trigger(t, s, "others"), trigger(t, s, "items"), trigger(t, s, "items"), trigger(t, s, "others")}
 	// The last two wait for a place.
 	jobs := rivertest.RequireManyInserted(t.Context(), t, riverpgxv5.New(pool), []rivertest.ExpectedJob{
-		{Args: jobArgs{Pipeline: "items"}, Opts: jobIn("millrace")},
-		{Args: jobArgs{Pipeline: "others"}, Opts: jobIn("millrace")},
-		{Args: jobArgs{Pipeline: "items"}, Opts: jobIn("millrace")},
+		{Args: queue.JobArgs{Pipeline: "items"}, Opts: jobIn("millrace")},
+		{Args: queue.JobArgs{Pipeline: "others"}, Opts: jobIn("millrace")},
+		{Args: queue.JobArgs{Pipeline: "items"}, Opts: jobIn("millrace")},
 	})
 	for i, job := range jobs {
 		if !contains(string(job.EncodedArgs), `"`+want[i].ID+`"`) {
@@ -135,7 +136,7 @@ func TestARunAndItsJobAreInsertedTogetherOrNotAtAll(t *testing.T) {
 			if _, err := s.Trigger(t.Context(), "items", Trigger{}); err == nil || !contains(err.Error(), "not this one") {
 				t.Errorf("got %v", err)
 			}
-			rivertest.RequireNotInserted(t.Context(), t, riverpgxv5.New(pool), jobArgs{Pipeline: "items"}, noJob("millrace"))
+			rivertest.RequireNotInserted(t.Context(), t, riverpgxv5.New(pool), queue.JobArgs{Pipeline: "items"}, noJob("millrace"))
 			if page, err := s.List(t.Context(), Filter{}, 0, ""); err != nil || len(page.Items) != 0 {
 				t.Errorf("the history has %+v, %v", page.Items, err)
 			}
@@ -162,7 +163,7 @@ func TestARunThatWaitsForItsPlaceHasNoJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	waits := trigger(t, s, "items")
-	rivertest.RequireNotInserted(t.Context(), t, driver, jobArgs{Pipeline: "items"}, noJob("millrace"))
+	rivertest.RequireNotInserted(t.Context(), t, driver, queue.JobArgs{Pipeline: "items"}, noJob("millrace"))
 	cancel(t, s, holder.ID)
 	await(t, "the place", func() bool { // the admitter may have been looking while the run was cancelled
 		var n int
@@ -171,7 +172,7 @@ func TestARunThatWaitsForItsPlaceHasNoJob(t *testing.T) {
 		}
 		return n > 0
 	})
-	if job := rivertest.RequireInserted(t.Context(), t, driver, jobArgs{Pipeline: "items"}, jobIn("millrace")); job.Args.Run != waits.ID {
+	if job := rivertest.RequireInserted(t.Context(), t, driver, queue.JobArgs{Pipeline: "items"}, jobIn("millrace")); job.Args.Run != waits.ID {
 		t.Errorf("the job is for %s, want %s", job.Args.Run, waits.ID)
 	}
 }
@@ -284,7 +285,7 @@ func TestAJobThatCannotBeBegunIsSnoozed(t *testing.T) {
 		breaks func(s *Service)
 		wait   time.Duration
 	}{
-		{"the service is stopping", func(s *Service) { s.stopping.Store(true) }, 0},
+		{"the service is stopping", func(s *Service) { s.work.BeginNoMore() }, 0},
 		{"the database does not answer", func(s *Service) { s.control.Close() }, time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func TestAPausedScheduleMakesNoRuns(t *testing.T) {
 		t.Errorf("the pipeline is %+v, %v", info, err)
 	}
 	c.set(time.Date(2025, 3, 16, 12, 0, 0, 0, time.UTC))
-	if err := s.schedule(t.Context()); err != nil {
+	if err := s.due(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := s.List(t.Context(), Filter{}, 0, ""); err != nil || len(page.Items) != 0 {
@@ -103,7 +103,7 @@ func TestAnOlderReplicaLeavesAChangedScheduleAlone(t *testing.T) {
 	s1 := start(t, Config{Pool: pool, now: c.get, Workers: -1}, older)
 	s2 := start(t, Config{Pool: pool, now: c.get, Workers: -1}, newer)
 	c.set(time.Date(2025, 3, 14, 5, 0, 1, 0, time.UTC))
-	if err := s1.schedule(t.Context()); err != nil {
+	if err := s1.due(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := s2.List(t.Context(), Filter{}, 0, ""); err != nil || len(page.Items) > 0 && page.Items[0].LogicalDate.Hour() != 5 {
@@ -111,7 +111,7 @@ func TestAnOlderReplicaLeavesAChangedScheduleAlone(t *testing.T) {
 	}
 	var page Page[Record]
 	await(t, "the run of the newer", func() bool {
-		if err := s2.schedule(t.Context()); err != nil { // its own keeper may be at it
+		if err := s2.due(t.Context()); err != nil { // its own keeper may be at it
 			t.Fatal(err)
 		}
 		var err error
@@ -167,5 +167,40 @@ func TestABackfillRunsEachDateOnceWithinItsLimit(t *testing.T) {
 	dates, err := c.dates(time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC))
 	if err != nil || len(dates) != 3 || dates[0].Day() != 1 {
 		t.Errorf("the dates are %v, %v", dates, err)
+	}
+}
+
+// A day on which clocks are changed has its run, whether it is met, made up for or filled in, and has it once.
+func TestTheDayOfAChangeOfClocksHasItsRun(t *testing.T) {
+	pool := database(t)
+	c := &clock{now: time.Date(2026, 3, 27, 12, 0, 0, 0, time.UTC)}
+	d := writes("items", pool, 1, nil)
+	d.Schedule, d.CatchUp = "TZ=Europe/Berlin 30 2 * * *", CatchUpAll
+	s := service(t, Config{Pool: pool, now: c.get, Workers: -1}, d)
+	want := []time.Time{ // 02:30 local, 03:00 where 02:30 is left out
+		time.Date(2026, 3, 28, 1, 30, 0, 0, time.UTC), time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), time.Date(2026, 3, 30, 0, 30, 0, 0, time.UTC),
+	}
+	begin(t, s)
+	c.set(time.Date(2026, 3, 30, 12, 0, 0, 0, time.UTC))
+	s.wakeKeeper()
+	var page Page[Record]
+	await(t, "the missed dates", func() (ok bool) {
+		var err error
+		page, err = s.List(t.Context(), Filter{}, 0, "")
+		return err == nil && len(page.Items) >= len(want)
+	})
+	for i, r := range page.Items {
+		if !r.LogicalDate.Equal(want[len(want)-1-i]) {
+			t.Errorf("run %d is of %v", i, r.LogicalDate)
+		}
+	}
+	b, err := s.Backfill(t.Context(), "items", Backfill{From: time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 3, 31, 0, 0, 0, 0, time.UTC)})
+	if err != nil || len(b.Runs) != len(want) {
+		t.Fatalf("the backfill is %+v, %v", b, err)
+	}
+	for i, r := range b.Runs {
+		if !r.LogicalDate.Equal(want[i]) {
+			t.Errorf("run %d of the backfill is of %v", i, r.LogicalDate)
+		}
 	}
 }

@@ -4,48 +4,42 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
-	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/runs/internal/ends"
+	"github.com/millrace/millrace/runs/internal/lease"
+	"github.com/millrace/millrace/runs/internal/life"
+	"github.com/millrace/millrace/runs/internal/queue"
+	"github.com/millrace/millrace/runs/internal/tables"
+	"github.com/millrace/millrace/runs/internal/watch"
+	"github.com/millrace/millrace/runs/internal/work"
 )
 
 // Service is one replica. Its methods may be called from several goroutines, most also before
 // Start and on a replica without workers.
 type Service struct {
-	config      Config
-	definitions map[string]*definition
-	scheduled   []string // the definitions with a schedule, sorted
-	sql         statements
-	pool        *pgxpool.Pool         // the caller's: runs, and what users ask for
-	inserter    *river.Client[pgx.Tx] // inserts jobs, in any transaction
-	watchers    *watchers
-	logs        *logs
-	ids         ids
-	pageKey     atomic.Pointer[[]byte]
-	losses      atomic.Int64
-
-	beatNow, keepNow, admitNow chan struct{} // each holds a token when there is something to do
+	reader
+	config    Config
+	scheduled []string // the definitions with a schedule, sorted
+	moves     life.Runs
+	queue     *queue.Queue
+	work      *work.Work
+	ends      *ends.Ends
+	watchers  *watch.Hub[Record]
+	keepNow   chan struct{} // holds a token when there is something to keep
 
 	// Of a started service.
-	control  *pgxpool.Pool         // the service's own: what must not wait for runs
-	client   *river.Client[pgx.Tx] // nil without workers
-	stopping atomic.Bool           // no further run is begun
+	control *pgxpool.Pool // the service's own: what must not wait for runs
+	leases  *lease.Leases
 
 	starting sync.Mutex // held by Start, and by Stop while it decides
 
 	mu       sync.Mutex
-	live     map[string]*live
-	nudged   map[string]struct{} // pipelines that the admitter is to look at
-	over     []string            // runs whose progress is to be removed
-	handBack bool                // runs are handed back at once
 	phase    phase
 	done     chan struct{} // closed when the service begins to stop
 	endLoops context.CancelFunc
@@ -71,36 +65,45 @@ func New(ctx context.Context, config Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runs: %w", err)
 	}
+	db := tables.New(config.Pool, config.Schema, config.Logger)
 	s := &Service{
-		config: config, definitions: definitions, sql: statementsFor(config.Schema), pool: config.Pool,
-		watchers: newWatchers(), logs: newLogs(config), live: map[string]*live{}, done: make(chan struct{}),
-		beatNow: make(chan struct{}, 1), keepNow: make(chan struct{}, 1), admitNow: make(chan struct{}, 1), nudged: map[string]struct{}{},
+		reader: reader{db: db, definitions: definitions}, config: config, moves: life.Runs{DB: db},
+		watchers: watch.New[Record](), keepNow: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	if s.queue, err = queue.New(db); err != nil {
+		return nil, fmt.Errorf("runs: %w", err)
+	}
+	s.ends = &ends.Ends{Queue: s.queue, Wake: s.wakeKeeper, Observe: s.observe, Limit: config.Lease}
+	workable := map[string]work.Definition{}
 	for name, d := range definitions {
+		workable[name] = d.workable()
 		if d.schedule != nil {
 			s.scheduled = append(s.scheduled, name)
 		}
 	}
 	slices.Sort(s.scheduled)
-	s.inserter, err = river.NewClient(riverpgxv5.New(config.Pool), &river.Config{
-		Schema: config.Schema, Logger: s.riverLogger(), FetchCooldown: river.FetchCooldownMin, // it tells of each job
+	s.work = work.New(work.Config{
+		DB: db, Queue: s.queue, Worker: config.Name, Definitions: workable,
+		Lease: config.Lease, Heartbeat: config.Heartbeat, Progress: config.Progress,
+		MaxLogBytes: config.MaxLogBytes, LogLevel: config.LogLevel, Ended: s.ends.Follow,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("runs: %w", err)
-	}
 	return s, nil
 }
 
+// SchemaVersion is the version of the history that this program reads and writes.
+func SchemaVersion() int { return tables.SchemaVersion() }
+
+// Migrate makes the schema, or brings it up to date: the history, River's tables, and the
+// ledger. Any number of processes may call it at once. A schema that is newer than this program
+// is an error.
+func (s *Service) Migrate(ctx context.Context) error { return s.db.Migrate(ctx) }
+
+// Ready tells whether the service can do its work: nil if the database answers and its
+// schema is that of this program.
+func (s *Service) Ready(ctx context.Context) error { return s.db.Ready(ctx) }
+
 // Name returns the name of this replica.
 func (s *Service) Name() string { return s.config.Name }
-
-// How often River looks for jobs: at most, when it is told of one, and at least, in case it is not.
-// It does not tell of a job that is inserted less than its client's FetchCooldown after another, in the belief
-// that the fetch for that one finds it, which is not so when it commits later.
-const (
-	fetchCooldown = 30 * time.Millisecond
-	fetchPoll     = 200 * time.Millisecond
-)
 
 // Start registers the definitions and begins to work runs and to keep schedules. The
 // schema must be there ([Service.Migrate]). ctx bounds the start only. A service is started
@@ -117,10 +120,10 @@ func (s *Service) Start(ctx context.Context) error {
 	if err := s.Ready(ctx); err != nil {
 		return err
 	}
-	if err := (pgunit.Ledger{Pool: s.pool, Schema: s.config.Schema}).Ensure(ctx); err != nil {
+	if err := s.db.Ledger().Ensure(ctx); err != nil {
 		return fmt.Errorf("runs: %w", err)
 	}
-	config := s.pool.Config()
+	config := s.db.Pool.Config()
 	config.MaxConns, config.MinConns, config.MinIdleConns = ControlConns-1, 0, 0 // one more is for listening
 	control, err := pgxpool.NewWithConfig(context.WithoutCancel(ctx), config)
 	if err != nil {
@@ -141,41 +144,34 @@ func (s *Service) begin(ctx context.Context) error {
 	if err := s.register(ctx); err != nil {
 		return err
 	}
+	s.leases = &lease.Leases{
+		DB: s.db, Queue: s.queue, Control: s.control, Worker: s.config.Name, For: s.config.Lease, Ended: s.ends.Follow,
+	}
+	s.queue.Use(s.control)
+	s.work.Use(s.control, s.leases)
 	if s.config.Workers > 0 {
-		client, err := s.riverClient()
-		if err != nil {
+		if err := s.work.Start(ctx, s.config.Workers); err != nil {
 			return err
 		}
-		if err := client.Start(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
-		s.client = client
 	}
 	loops, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.endLoops = end
-	for _, loop := range []func(context.Context){s.beats, s.reports, s.keep, s.admits, s.listen, s.serveWatchers, s.writeLogs} {
+	for _, loop := range append(s.work.Loops(), s.queue.Admits, s.keep, s.hear, s.look) {
 		s.loops.Go(func() { loop(loops) })
 	}
 	return nil
 }
 
-// forEver is more than the time that a job may be running in River's eyes: its own rescue of
-// jobs is off. The lease does that.
-const forEver = 100 * 365 * 24 * time.Hour
-
-func (s *Service) riverClient() (client *river.Client[pgx.Tx], err error) {
-	workers := river.NewWorkers()
-	for name := range s.definitions {
-		river.AddWorkerArgs(workers, jobArgs{Pipeline: name}, &worker{service: s})
+// register tells the database of the definitions.
+func (s *Service) register(ctx context.Context) error {
+	var all []queue.Pipeline
+	for _, name := range slices.Sorted(maps.Keys(s.definitions)) {
+		d := s.definitions[name]
+		all = append(all, queue.Pipeline{
+			Name: name, Description: d.Description, Schedule: d.Schedule, MaxActive: d.MaxActive, Next: d.next(s.config.now()),
+		})
 	}
-	return river.NewClient(riverpgxv5.New(s.control), &river.Config{
-		Schema: s.config.Schema, Logger: s.riverLogger(), Workers: workers,
-		Queues:        map[string]river.QueueConfig{queueName: {MaxWorkers: s.config.Workers}},
-		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll, FetchOnlyKnownKinds: true,
-		MaxAttempts: 1, JobTimeout: -1, RescueStuckJobsAfter: forEver,
-		// The history is in runs. A finished job is of no use.
-		CompletedJobRetentionPeriod: 10 * time.Minute, CancelledJobRetentionPeriod: 10 * time.Minute, DiscardedJobRetentionPeriod: time.Hour,
-	})
+	return s.queue.Register(ctx, all)
 }
 
 // started returns a channel that is closed when the service begins to stop; nil if it is not
@@ -206,8 +202,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	close(s.done)
 	s.mu.Unlock()
 
-	s.stopping.Store(true)
-	err := s.stopWork(ctx)
+	err := s.work.Stop(ctx, s.config.Grace)
 	s.endLoops()
 	s.loops.Wait()
 	if err != nil { // a stage that does not heed its context may hold a connection
@@ -218,26 +213,114 @@ func (s *Service) Stop(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) stopWork(ctx context.Context) error {
-	if s.client == nil {
-		return nil
+// LeaseLosses returns how many attempts this replica gave up since it started because it had lost their
+// leases. More than none means that it, or its database, stands still for seconds at a time.
+func (s *Service) LeaseLosses() int64 { return s.work.Losses() }
+
+// observe tells the observer of an end that this replica has written. The run may have moved on since.
+func (s *Service) observe(ctx context.Context, e life.Ended) {
+	if s.config.Observe == nil {
+		return
 	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- s.client.Stop(ctx) }()
-	if s.config.Grace > 0 {
-		timer := time.NewTimer(s.config.Grace)
-		defer timer.Stop()
+	found, err := s.snapshots(ctx, []string{e.Run})
+	if err != nil {
+		s.config.Logger.Warn("the end of an attempt could not be read, so that it is not counted",
+			"run", e.Run, "state", e.State, "error", err)
+		return
+	}
+	if item, ok := found[e.Run]; ok {
+		r := item.Value
+		r.State, r.Report = State(e.State), e.Report
+		s.config.Observe(r)
+	}
+}
+
+// hear listens to the database.
+func (s *Service) hear(ctx context.Context) {
+	s.db.Listen(ctx, tables.Ears{
+		Begun: func() {
+			s.watchers.DirtyAll()
+			s.wakeKeeper()
+		},
+		Heard: func(id, what string) {
+			s.watchers.Dirty(id)
+			switch what {
+			case "cancel":
+				s.work.BeatSoon(id)
+			case string(Retrying):
+				s.wakeKeeper()
+			}
+		},
+	})
+}
+
+// look serves the watchers.
+func (s *Service) look(ctx context.Context) { s.watchers.Serve(ctx, s.config.Logger, s.snapshots) }
+
+// duty is something that the keeper does.
+type duty struct {
+	name string
+	do   func(context.Context) error
+}
+
+// keep does what must be done by somebody: due dates, attempts whose wait is over, runs of dead
+// workers. Every replica does it; locks make it happen once.
+func (s *Service) keep(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	lastReap := time.Time{}
+	redispatch := func(ctx context.Context) error { return s.queue.Redispatch(ctx, s.config.Lease) }
+	for {
 		select {
-		case err := <-stopped:
-			return err
+		case <-ctx.Done():
+			return
 		case <-timer.C:
+		case <-s.keepNow:
+		}
+		duties := []duty{{"due dates", s.due}, {"attempts", s.queue.RetryDue}}
+		if time.Since(lastReap) >= s.config.Heartbeat {
+			lastReap = time.Now()
+			duties = append(duties,
+				duty{"lost runs", s.leases.Reap}, duty{"lost jobs", redispatch}, duty{"free places", s.queue.AdmitAll})
+		}
+		for _, d := range duties {
+			if err := d.do(ctx); err != nil && ctx.Err() == nil {
+				s.config.Logger.Warn("the keeper failed, it tries again", "at", d.name, "error", err)
+			}
+		}
+		timer.Reset(s.queue.NextWake(ctx, s.scheduled, s.config.now, s.config.Heartbeat))
+	}
+}
+
+// wakeKeeper lets the keeper look again.
+func (s *Service) wakeKeeper() {
+	select {
+	case s.keepNow <- struct{}{}:
+	default:
+	}
+}
+
+// due makes the runs that are due.
+func (s *Service) due(ctx context.Context) error {
+	for _, name := range s.scheduled {
+		d, now := s.definitions[name], s.config.now()
+		plan := func(first time.Time) (due []life.New, next *time.Time, err error) {
+			dates, after := d.due(first, now)
+			values, err := d.values(nil)
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, date := range dates {
+				due = append(due, life.New{
+					ID: s.queue.NewID(), Pipeline: name, Date: date, Params: values,
+					Cause: string(CauseSchedule), By: "schedule",
+				})
+			}
+			return due, orNull(after), nil
+		}
+		if err := s.queue.DueRuns(ctx, name, d.Schedule, now, plan); err != nil {
+			return err
 		}
 	}
-	s.mu.Lock()
-	s.handBack = true
-	s.mu.Unlock()
-	for _, l := range s.working() {
-		l.stop(errShutdown)
-	}
-	return <-stopped
+	return nil
 }

@@ -2,16 +2,20 @@ package runs
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/tables"
 )
 
 // shared returns a database of the test's own, by its address and a pool, with the table of items.
@@ -117,7 +121,7 @@ func TestAWorkerWhoseRunWasTakenCannotCommit(t *testing.T) {
 	s1 := start(t, Config{Pool: pool, Name: "first", Heartbeat: 4 * time.Second}, first)
 	run := trigger(t, s1, "items")
 	g.awaits(t)
-	if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second'"); err != nil {
+	if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where state = 'running'"); err != nil {
 		t.Fatal(err)
 	}
 	s2 := start(t, Config{Pool: pool, Name: "second"}, writes("items", pool, 10, nil))
@@ -144,7 +148,16 @@ func TestAWorkerWhoseRunWasTakenCannotCommit(t *testing.T) {
 func TestARunThatKillsItsWorkersFails(t *testing.T) {
 	pool := database(t)
 	g := newGate()
-	s := start(t, Config{Pool: pool, Workers: 7, Heartbeat: 50 * time.Millisecond}, writes("items", pool, 1, g.wait))
+	var mu sync.Mutex
+	ends := map[State]int{}
+	observe := func(r Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		ends[r.State]++
+	}
+	d := writes("items", pool, 1, g.wait)
+	s := start(t, Config{Pool: pool, Workers: 7, Heartbeat: 50 * time.Millisecond, Observe: observe}, d)
+	start(t, Config{Pool: pool, Workers: -1, Heartbeat: 50 * time.Millisecond, Observe: observe}, d) // either may end it
 	run := trigger(t, s, "items")
 	for range MaxLosses {
 		g.awaits(t)
@@ -154,15 +167,19 @@ func TestARunThatKillsItsWorkersFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		await(t, "the loss", func() bool {
-			if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where attempt = $1", before.Attempt); err != nil {
+			if _, err := pool.Exec(t.Context(), "update millrace.runs set lease_until = now() - interval '1 second' where state = 'running' and attempt = $1", before.Attempt); err != nil {
 				t.Fatal(err)
 			}
-			s.wakeKeeper()
 			now, err := s.Get(t.Context(), run.ID)
 			return err == nil && (now.Attempt > before.Attempt || now.State != Running)
 		})
 	}
 	r := awaitState(t, s, run.ID, Failed)
+	await(t, "all ends", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Equal(ends, map[State]int{Lost: MaxLosses - 1, Failed: 1})
+	})
 	if !contains(r.Reason, "its worker died 5 times in a row") || len(r.Attempts) != MaxLosses {
 		t.Errorf("the record is %+v", r)
 	}
@@ -210,7 +227,7 @@ func TestAStoppedServiceLetsRunsEndWithinItsGrace(t *testing.T) {
 		defer close(stopped)
 		stop(t, s)
 	}()
-	await(t, "the stop", s.stopping.Load)
+	await(t, "the stop", s.work.Ending)
 	opened := time.Now()
 	close(g.open)
 	<-stopped
@@ -237,5 +254,27 @@ func TestAJobThatIsGoneIsReplaced(t *testing.T) {
 	begin(t, s)
 	if r := awaitState(t, s, run.ID, Succeeded, Failed); r.State != Succeeded || r.Attempt != 1 {
 		t.Errorf("the record is %+v", r)
+	}
+}
+
+// A replica that is stopped within one of its own transactions holds up nobody for longer than the server allows.
+func TestATransactionOfAStoppedReplicaIsEnded(t *testing.T) {
+	pool := database(t)
+	s := service(t, Config{Pool: pool}, writes("items", pool, 1, nil))
+	if err := s.register(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := trigger(t, s, "items")
+	var cancelled Record
+	err := tables.InTx(t.Context(), pool, func(tx pgx.Tx) error {
+		if _, err := s.lock(t.Context(), tx, run.ID); err != nil {
+			return err
+		}
+		var err error
+		cancelled, err = s.Cancel(t.Context(), run.ID, "Ada") // meanwhile this transaction idles
+		return err
+	})
+	if cancelled.State != Cancelled || err == nil {
+		t.Errorf("the record is %+v, %v", cancelled, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/life"
 )
 
 // triggerMany triggers n runs from several goroutines at once.
@@ -45,7 +46,7 @@ func awaitAll(t testing.TB, s *Service, ids []string) {
 		return stats.Runs["small"][Succeeded] >= int64(len(ids)) || stats.Runs["small"][Failed] > 0
 	})
 	var runs, rows, wrong, attempts int
-	err := s.pool.QueryRow(t.Context(), `
+	err := s.db.Pool.QueryRow(t.Context(), `
 select count(*), coalesce(sum(n), 0), count(*) filter (where n <> 3), (select count(*) from millrace.run_attempts)
   from (select run, count(*) as n from items group by run) as per`).Scan(&runs, &rows, &wrong, &attempts)
 	if err != nil {
@@ -127,7 +128,7 @@ func BenchmarkList(b *testing.B) {
 	for i := range 30 {
 		report.Stages = append(report.Stages, pipeline.StageReport{Name: fmt.Sprintf("stage_%d", i), Kind: pipeline.KindTransform, State: pipeline.StateSucceeded, RecordsIn: 1e6, RecordsOut: 1e6, StartedAt: time.Now(), EndedAt: time.Now(), Working: time.Second})
 	}
-	document, err := reportJSON(&report)
+	document, err := life.Document(&report)
 	if err != nil {
 		b.Fatal(err)
 	}

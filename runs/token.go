@@ -19,19 +19,19 @@ type place struct {
 // comes back is what was given, on any replica.
 const signatureBytes = 16
 
-func (s *Service) sealToken(ctx context.Context, p place, f Filter) (string, error) {
+func (r *reader) sealToken(ctx context.Context, p place, f Filter) (string, error) {
 	body, err := json.Marshal(p)
 	if err != nil {
 		return "", err
 	}
-	signature, err := s.sign(ctx, body, f)
+	signature, err := r.sign(ctx, body, f)
 	if err != nil {
 		return "", err
 	}
 	return base64.RawURLEncoding.EncodeToString(append(signature, body...)), nil
 }
 
-func (s *Service) openToken(ctx context.Context, token string, f Filter) (p place, err error) {
+func (r *reader) openToken(ctx context.Context, token string, f Filter) (p place, err error) {
 	wrong := invalid("token", "the page token was not given by this list, or for another filter: begin with the first page")
 	if len(token) > 1000 {
 		return p, wrong
@@ -42,7 +42,7 @@ func (s *Service) openToken(ctx context.Context, token string, f Filter) (p plac
 		return p, wrong
 	}
 	body := raw[signatureBytes:]
-	signature, err := s.sign(ctx, body, f)
+	signature, err := r.sign(ctx, body, f)
 	if err != nil {
 		return p, err
 	}
@@ -52,14 +52,14 @@ func (s *Service) openToken(ctx context.Context, token string, f Filter) (p plac
 	return p, nil
 }
 
-func (s *Service) sign(ctx context.Context, body []byte, f Filter) ([]byte, error) {
-	key := s.pageKey.Load()
+func (r *reader) sign(ctx context.Context, body []byte, f Filter) ([]byte, error) {
+	key := r.pageKey.Load()
 	if key == nil {
 		var made []byte
-		if err := s.pool.QueryRow(ctx, s.sql.of("select value from {settings} where name = 'page_key'")).Scan(&made); err != nil {
-			return nil, s.trouble("page token", err)
+		if err := r.db.Pool.QueryRow(ctx, r.db.Of("select value from {settings} where name = 'page_key'")).Scan(&made); err != nil {
+			return nil, trouble("page token", err)
 		}
-		s.pageKey.Store(&made)
+		r.pageKey.Store(&made)
 		key = &made
 	}
 	filter, err := json.Marshal(f)

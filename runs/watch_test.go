@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/runs/internal/watch"
 	"github.com/millrace/millrace/sinks"
 )
 
@@ -122,19 +123,14 @@ func TestManyWatchersCostAsMuchAsOne(t *testing.T) {
 		}
 	})
 	arrived.Wait()
-	before, began := other.watchers.looks.Load(), time.Now()
-	other.watchers.mu.Lock()
-	watching := len(other.watchers.topics[run.ID].watchers)
-	other.watchers.mu.Unlock()
-	if watching != many+1 {
-		t.Errorf("%d watchers", watching)
-	}
+	before, began := other.watchers.Looks(), time.Now()
+	await(t, "all watchers, the blocked one too", func() bool { return other.watchers.Watching(run.ID) == many+1 })
 	close(g.open)
 	await(t, "the end", func() bool { r, err := other.Get(t.Context(), run.ID); return err == nil && r.State == Succeeded })
 	close(blocked)
 	ended.Wait()
-	looks, took := other.watchers.looks.Load()-before, time.Since(began)
-	if most := int64(took/lookEvery) + 2; looks > most {
+	looks, took := other.watchers.Looks()-before, time.Since(began)
+	if most := int64(took/watch.LookEvery) + 2; looks > most {
 		t.Errorf("%d queries in %v for %d watchers, want at most %d", looks, took, many, most)
 	}
 }

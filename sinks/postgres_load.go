@@ -33,6 +33,7 @@ type pgLoad[T any] struct {
 	portion   *portion[T]  // where the run allows rejects
 	insertRow string       // what loads one row of a portion
 	types     []uint32     // of its parameters
+	asked     int          // rows of which the server was asked for the column
 	copying   *pgunit.Copy // where it does not
 
 	chunk   []byte

@@ -89,6 +89,10 @@ func (l *pgLoad[T]) flush(ctx context.Context, used int) error {
 	return nil
 }
 
+// mostAsked is for how many refused rows of a run the server is asked in which column it is: it says so for the text of a
+// COPY, and not for a parameter.
+const mostAsked = 1000
+
 // loadPortion loads the portion's rows, and returns those that the server refuses as rejects.
 func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects []pipeline.Reject, err error) {
 	p := l.portion
@@ -103,11 +107,20 @@ func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects
 		return turn.Load(ctx, l.copyTo, p.tuples[start(from):p.ends[to-1]], int64(to-from))
 	}
 	s.each = func(from, to int) (int, error) {
-		refusals, err := turn.Each(ctx, l.insertRow, l.types, to-from, func(i int) [][]byte {
-			return pgunit.Fields(p.tuples[start(from+i):p.ends[from+i]])
+		refusals, err := turn.Each(ctx, l.insertRow, l.types, l.copyTo.Format, to-from, func(i int) [][]byte {
+			return l.copyTo.Format.Fields(p.tuples[start(from+i):p.ends[from+i]])
 		})
 		if err != nil {
 			return 0, err
+		}
+		for i, refused := range refusals {
+			if refused == nil || l.copyTo.Format != pgcodec.Text || l.asked >= mostAsked {
+				continue
+			}
+			l.asked++
+			if again := s.load(from+i, from+i+1); again == nil || isRowProblem(again) {
+				refusals[i] = again
+			}
 		}
 		return l.keep(refusals, &rejects, func(i int) string { return show(p.records[from+i]) })
 	}

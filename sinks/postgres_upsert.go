@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
+	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/internal/pgunit"
 	"github.com/millrace/millrace/pipeline"
 )
@@ -120,7 +121,7 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 		})
 	}
 	s.each = func(from, to int) (int, error) {
-		refusals, err := turn.Each(ctx, single, []uint32{pgtype.Int8OID}, to-from, func(i int) [][]byte {
+		refusals, err := turn.Each(ctx, single, []uint32{pgtype.Int8OID}, pgcodec.Binary, to-from, func(i int) [][]byte {
 			return [][]byte{binary.BigEndian.AppendUint64(nil, uint64(from+i+1))}
 		})
 		if err != nil {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"strconv"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // Format is a format of COPY. An [Encoder] picks it: binary where every value
@@ -96,6 +98,65 @@ func (f Format) cut(tuple []byte) (null bool, rest []byte) {
 }
 
 const textNull = `\N`
+
+// Code is the format of a single value, as the protocol has it.
+func (f Format) Code() int16 {
+	if f == Text {
+		return pgtype.TextFormatCode
+	}
+	return pgtype.BinaryFormatCode
+}
+
+// Fields takes a tuple that an Encoder wrote apart, as parameters of a statement are; nil is null. Values stay where they
+// are, if nothing in them was escaped.
+func (f Format) Fields(tuple []byte) [][]byte {
+	if f == Text {
+		fields := bytes.Split(bytes.TrimSuffix(tuple, []byte("\n")), []byte("\t"))
+		for i, field := range fields {
+			fields[i] = unescaped(field)
+		}
+		return fields
+	}
+	fields := make([][]byte, binary.BigEndian.Uint16(tuple))
+	at := 2
+	for i := range fields {
+		size := int32(binary.BigEndian.Uint32(tuple[at:]))
+		at += 4
+		if size < 0 {
+			continue
+		}
+		fields[i] = tuple[at : at+int(size) : at+int(size)]
+		at += int(size)
+	}
+	return fields
+}
+
+// unescaped is the inverse of appendEscaped; nil for null.
+func unescaped(field []byte) []byte {
+	if string(field) == textNull {
+		return nil
+	}
+	if bytes.IndexByte(field, '\\') < 0 {
+		return field
+	}
+	text := make([]byte, 0, len(field))
+	for i := 0; i < len(field); i++ {
+		c := field[i]
+		if c == '\\' {
+			i++
+			switch c = field[i]; c {
+			case 't':
+				c = '\t'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			}
+		}
+		text = append(text, c)
+	}
+	return text
+}
 
 // appendEscaped appends a value of the text format.
 func appendEscaped(dst, text []byte) []byte {

@@ -2,16 +2,16 @@ package pgunit
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
+	"github.com/millrace/millrace/internal/pgcodec"
 )
 
-// Each runs a statement for each of n rows, whose parameters are in the binary format and of the types given, each
+// Each runs a statement for each of n rows, whose parameters are in the format and of the types given, each
 // under a savepoint of its own, in one exchange. It returns what the server refused each row for, nil for a row
 // that it took. err is of everything else; it ends the run.
 //
@@ -19,11 +19,11 @@ import (
 // TO SAVEPOINT. After a statement that worked the savepoint is moved behind it, and the rollback has nothing to undo. After
 // one that failed the server skips the second group, and the rollback undoes the row alone. So each row is
 // judged by itself without a question to the server in between, a temporary table, or a procedural language.
-func (t *Turn) Each(ctx context.Context, statement string, types []uint32, n int, row func(i int) [][]byte) (refused []error, err error) {
+func (t *Turn) Each(ctx context.Context, statement string, types []uint32, format pgcodec.Format, n int, row func(i int) [][]byte) (refused []error, err error) {
 	refused = make([]error, n)
 	err = t.do(ctx, 0, func(ctx context.Context, conn *pgx.Conn) error {
 		pipe := conn.PgConn().StartPipeline(ctx)
-		sent := eachRow(pipe, statement, types, n, row)
+		sent := eachRow(pipe, statement, types, format, n, row)
 		read := eachResult(pipe, refused)
 		if closed := pipe.Close(); sent == nil && read == nil {
 			var answer *pgconn.PgError
@@ -55,8 +55,8 @@ const (
 	eachUndo      = "millrace_each_undo"
 )
 
-func eachRow(pipe *pgconn.Pipeline, statement string, types []uint32, n int, row func(i int) [][]byte) error {
-	binaryFormat := []int16{pgx.BinaryFormatCode}
+func eachRow(pipe *pgconn.Pipeline, statement string, types []uint32, format pgcodec.Format, n int, row func(i int) [][]byte) error {
+	formats := []int16{format.Code()}
 	pipe.SendPrepare(eachRelease, "release savepoint millrace", nil)
 	pipe.SendPrepare(eachSave, "savepoint millrace", nil)
 	pipe.SendPrepare(eachUndo, "rollback to savepoint millrace", nil)
@@ -64,7 +64,7 @@ func eachRow(pipe *pgconn.Pipeline, statement string, types []uint32, n int, row
 	pipe.SendQueryPrepared(eachSave, nil, nil, nil)
 	pipe.SendPipelineSync()
 	for i := range n {
-		pipe.SendQueryPrepared(eachStatement, row(i), binaryFormat, nil)
+		pipe.SendQueryPrepared(eachStatement, row(i), formats, nil)
 		pipe.SendPipelineSync()
 		pipe.SendQueryPrepared(eachRelease, nil, nil, nil)
 		pipe.SendQueryPrepared(eachSave, nil, nil, nil)
@@ -111,20 +111,4 @@ func eachResult(pipe *pgconn.Pipeline, refused []error) error {
 			return err
 		}
 	}
-}
-
-// Fields takes a tuple of the binary COPY format apart; nil is null. The values stay where they are.
-func Fields(tuple []byte) [][]byte {
-	fields := make([][]byte, binary.BigEndian.Uint16(tuple))
-	at := 2
-	for i := range fields {
-		size := int32(binary.BigEndian.Uint32(tuple[at:]))
-		at += 4
-		if size < 0 {
-			continue
-		}
-		fields[i] = tuple[at : at+int(size) : at+int(size)]
-		at += int(size)
-	}
-	return fields
 }

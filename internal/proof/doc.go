@@ -15,6 +15,10 @@
 // cursor and the ledger agreeing; after the last attempt the tables hold the
 // expected rows, each exactly once.
 //
-// go test runs a short sample of each. make proof, and CI, run as many as the README
+// A child may also be a replica of durable runs, of which three share the work of many runs while they are killed and
+// stopped at random, and some runs are cancelled. What failed or was cancelled has then left nothing, and what
+// succeeded has all its rows and its whole file.
+//
+// go test runs a short sample of each. make proof, and CI, run as many as docs/proof.md
 // says: MILLRACE_PROOF=full.
 package proof

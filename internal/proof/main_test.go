@@ -42,6 +42,9 @@ func TestMain(m *testing.M) {
 
 // child runs one attempt. It says "ready" when the attempt begins.
 func child(name string) error {
+	if name == replicaSubject {
+		return serveReplica()
+	}
 	s, err := subjectNamed(name)
 	if err != nil {
 		return err

@@ -112,7 +112,8 @@ func (a *API) document() huma.Config {
 	c.DocsPath = ""     // its page loads scripts from elsewhere
 	c.SchemasPath = ""
 	c.RejectUnknownQueryParameters = true
-	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	strict := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshalStrictly}
+	c.Formats = map[string]huma.Format{"application/json": strict, "json": strict}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {Type: "http", Scheme: "bearer", Description: "The API token, or for reading the read token. None is needed if the server has none."},
 	}
@@ -130,7 +131,10 @@ func (a *API) OpenAPI() *huma.OpenAPI { return a.huma.OpenAPI() }
 func (a *API) Waiting(what string) { a.waiting.Store(&what) }
 
 // Serve makes the API answer from a service, which has been started.
-func (a *API) Serve(s *runs.Service) { a.service.Store(s) }
+func (a *API) Serve(s *runs.Service) {
+	a.metrics.begin(s.Graphs())
+	a.service.Store(s)
+}
 
 // Drain makes the server not ready and ends all streams, which must be done before
 // http.Server.Shutdown, since that waits for them.

@@ -167,6 +167,21 @@ func TestLogsAreFollowed(t *testing.T) {
 
 func TestMetricsTellOfRunsAndStages(t *testing.T) {
 	r := newReplica(t, options{})
+	// What has not happened is 0, so that its first time is an increase.
+	body := r.want(200, "GET", "/metrics", "").body
+	for _, want := range []string{
+		`millrace_runs{pipeline="failing",state="failed"} 0`,
+		`millrace_attempts_total{pipeline="failing",state="failed"} 0`,
+		`millrace_attempts_total{pipeline="failing",state="lost"} 0`,
+		`millrace_run_seconds_count{pipeline="failing",state="cancelled"} 0`,
+		`millrace_lease_losses_total{pipeline="failing"} 0`,
+		`millrace_stage_records_total{direction="out",pipeline="rejecting",stage="numbers"} 0`,
+		`millrace_stage_rejects_total{pipeline="rejecting",stage="sink"} 0`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
 	r.until(r.trigger("rejecting"), runs.Succeeded)
 	r.until(r.trigger("failing"), runs.Failed)
 	eventually(t, func() error { // the end is observed just after it can be seen

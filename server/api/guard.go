@@ -79,6 +79,10 @@ func (a *API) guard(next http.Handler) http.Handler {
 			writeProblem(answer, problem(http.StatusMisdirectedRequest, "this server does not answer to that name; MILLRACE_ALLOWED_HOSTS sets those it does"))
 			return
 		}
+		if p := queryProblem(r.URL.RawQuery); p != nil {
+			writeProblem(answer, p)
+			return
+		}
 		inner.ServeHTTP(answer, r)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs"
 )
 
@@ -41,12 +42,12 @@ func newMetrics(a *API) *metrics {
 		registry: prometheus.NewRegistry(),
 		requests: counter("millrace_http_requests_total", "Requests that this replica answered.", "route", "code"),
 		seconds:  histogram("millrace_http_request_seconds", "Time to answer, streams left out.", []float64{.001, .005, .02, .1, .5, 2, 10}, "route"),
-		attempts: counter("millrace_attempts_total", "Attempts of runs that ended on this replica, by the state in which they left the run.", "pipeline", "state"),
-		attemptSeconds: histogram("millrace_run_seconds", "Time from the first beginning of a run to its end, of runs that ended on this replica.",
+		attempts: counter("millrace_attempts_total", "Ends that this replica wrote, by the state in which they left the run: of attempts, also those of workers that died, and of runs cancelled before they began.", "pipeline", "state"),
+		attemptSeconds: histogram("millrace_run_seconds", "Time from the first beginning of a run to its end, of runs whose end this replica wrote.",
 			[]float64{.1, .5, 2, 10, 60, 300, 1800, 7200}, "pipeline", "state"),
 		records: counter("millrace_stage_records_total", "Records that went into and out of stages, of attempts that ended on this replica.", "pipeline", "stage", "direction"),
 		rejects: counter("millrace_stage_rejects_total", "Records that stages set aside, of attempts that ended on this replica.", "pipeline", "stage"),
-		losses:  counter("millrace_lease_losses_total", "Runs that this replica lost, because it could not renew its lease in time.", "pipeline"),
+		losses:  counter("millrace_lease_losses_total", "Runs that this replica took from a worker that was not heard of any more.", "pipeline"),
 	}
 	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "millrace_build_info", Help: "1, with the version as a label."}, []string{"version", "replica"})
 	info.WithLabelValues(a.config.Version, a.config.Replica).Set(1)
@@ -77,7 +78,28 @@ func (m *metrics) observe(r *http.Request, status int, took time.Duration) {
 	m.requests.WithLabelValues(route, strconv.Itoa(status)).Inc()
 }
 
-// Observe counts an attempt that this replica worked. It is for runs.Config.
+// begin makes every series there can be, at 0: of one that begins at its first event, rate and increase would not see
+// that one.
+func (m *metrics) begin(graphs map[string]pipeline.Graph) {
+	for name, graph := range graphs {
+		m.losses.WithLabelValues(name)
+		for _, state := range runs.States() {
+			if state != runs.Running { // none ends so
+				m.attempts.WithLabelValues(name, string(state))
+			}
+			if state.Ended() {
+				m.attemptSeconds.WithLabelValues(name, string(state))
+			}
+		}
+		for _, stage := range graph.Nodes {
+			m.records.WithLabelValues(name, stage.Name, "in")
+			m.records.WithLabelValues(name, stage.Name, "out")
+			m.rejects.WithLabelValues(name, stage.Name)
+		}
+	}
+}
+
+// Observe counts an end that this replica has written. It is for runs.Config.
 func (a *API) Observe(r runs.Record) {
 	m := a.metrics
 	m.attempts.WithLabelValues(r.Pipeline, string(r.State)).Inc()
@@ -134,9 +156,14 @@ func (c *statsCollector) Collect(metrics chan<- prometheus.Metric) {
 	gauge(descUp, 1)
 	gauge(descWaiting, float64(stats.Waiting))
 	gauge(descAge, stats.OldestAge.Seconds())
-	for pipeline, states := range stats.Runs {
+	for name := range s.Graphs() {
+		if stats.Runs[name] == nil { // it has had no run yet
+			stats.Runs[name] = map[runs.State]int64{}
+		}
+	}
+	for name, states := range stats.Runs {
 		for _, state := range runs.States() {
-			gauge(descRuns, float64(states[state]), pipeline, string(state))
+			gauge(descRuns, float64(states[state]), name, string(state))
 		}
 	}
 }
