@@ -28,7 +28,9 @@ type pgLoad[T any] struct {
 	table   pgx.Identifier
 	columns []string
 	copyTo  pgunit.CopyTarget
-	staging *staging // of Upsert
+	staging *staging                  // of Upsert
+	origin  func(*T) *pipeline.Origin // of records that are staged where the run allows rejects; nil without
+	origins originFiles
 
 	portion   *portion[T]  // where the run allows rejects
 	insertRow string       // what loads one row of a portion
@@ -54,6 +56,9 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 		return l, nil
 	}
 	l.unit = unit
+	if pipeline.MaxRejectsFrom(ctx) != 0 {
+		l.origin = pipeline.OriginField[T]()
+	}
 	turn, err := unit.Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -65,7 +70,7 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	}
 	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns, Format: l.encoder.Format()}
 	if l.staging != nil {
-		l.copyTo.Table, l.copyTo.Columns = l.staging.table, append(slices.Clone(l.columns), l.staging.ordinal)
+		l.copyTo.Table, l.copyTo.Columns = l.staging.table, slices.Concat(l.columns, l.staging.columns())
 	}
 	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
 		l.portion = &portion[T]{budget: budget}
@@ -114,7 +119,7 @@ func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 		return err
 	}
 	return turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns)
+		l.staging, err = newStaging(ctx, conn, l.unit.TempName(), l.table, l.keys, l.columns, l.origin != nil)
 		return err
 	})
 }
@@ -126,7 +131,9 @@ func (l *pgLoad[T]) planRows() {
 		l.types = append(l.types, c.OID)
 	}
 	if l.staging != nil {
-		l.types = append(l.types, pgtype.Int8OID)
+		for range l.staging.columns() {
+			l.types = append(l.types, pgtype.Int8OID)
+		}
 	}
 	for i := range l.types {
 		values = append(values, "$"+strconv.Itoa(i+1))
@@ -195,9 +202,16 @@ func (l *pgLoad[T]) append(dst []byte, record *T) ([]byte, error) {
 	if k := format.FirstNull(out[start:], l.staging.keyAt); k >= 0 {
 		return dst, &nullKeyError{column: l.columns[k]}
 	}
-	// One value more than the encoder knows of: the record's number.
+	// What the encoder does not know of: the record's number, and where it comes from.
 	l.records++
-	return format.AppendInt8(out, start, len(l.columns), l.records), nil
+	out = format.AppendInt8(out, start, len(l.columns), l.records)
+	if l.staging.origin != nil {
+		at := l.origin(record)
+		for i, v := range []int64{l.origins.number(at.Source), at.Line, at.Offset} {
+			out = format.AppendInt8(out, start, len(l.columns)+1+i, v)
+		}
+	}
+	return out, nil
 }
 
 // finish loads what is left; for Upsert it merges too.

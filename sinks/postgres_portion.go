@@ -94,7 +94,7 @@ func (l *pgLoad[T]) flush(ctx context.Context, used int) error {
 const mostAsked = 1000
 
 // loadPortion loads the portion's rows, and returns those that the server refuses as rejects.
-func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects []pipeline.Reject, err error) {
+func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects []refusal[T], err error) {
 	p := l.portion
 	start := func(i int) int {
 		if i == 0 {
@@ -122,7 +122,12 @@ func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects
 				refusals[i] = again
 			}
 		}
-		return l.keep(refusals, &rejects, func(i int) string { return show(p.records[from+i]) })
+		return l.keep(refusals, &rejects, func(i int, r *refusal[T]) {
+			r.record = p.records[from+i]
+			if r.Value == "" {
+				r.Value = show(r.record)
+			}
+		})
 	}
 	if err = s.run(); err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("table %q: %w", l.label, err)
@@ -130,9 +135,14 @@ func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects
 	return rejects, err
 }
 
-// keep makes rejects of refusals; value shows a row of which the server does not say the value. A refusal that is not
-// about the row ends the run.
-func (l *pgLoad[T]) keep(refusals []error, rejects *[]pipeline.Reject, value func(i int) string) (refused int, _ error) {
+// refusal is a reject that is passed on when the turn is over.
+type refusal[T any] struct {
+	pipeline.Reject
+	record *T // nil where only the server has it still
+}
+
+// keep makes rejects of refusals; tell adds what is known of a row. A refusal that is not about the row ends the run.
+func (l *pgLoad[T]) keep(refusals []error, rejects *[]refusal[T], tell func(i int, r *refusal[T])) (refused int, _ error) {
 	for i, err := range refusals {
 		if err == nil {
 			continue
@@ -141,18 +151,16 @@ func (l *pgLoad[T]) keep(refusals []error, rejects *[]pipeline.Reject, value fun
 			return refused, err
 		}
 		refused++
-		reject := l.refusedRow(err)
-		if reject.Value == "" {
-			reject.Value = value(i)
-		}
-		*rejects = append(*rejects, reject)
+		r := refusal[T]{Reject: l.refusedRow(err)}
+		tell(i, &r)
+		*rejects = append(*rejects, r)
 	}
 	return refused, nil
 }
 
-func (l *pgLoad[T]) rejectAll(rejects []pipeline.Reject) error {
+func (l *pgLoad[T]) rejectAll(rejects []refusal[T]) error {
 	for _, r := range rejects {
-		if err := l.in.Reject(nil, r); err != nil {
+		if err := l.in.Reject(r.record, r.Reject); err != nil {
 			return err
 		}
 	}

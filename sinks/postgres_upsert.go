@@ -22,18 +22,26 @@ import (
 // table with the columns that the records supply and the number of each record.
 type staging struct {
 	table   pgx.Identifier
-	ordinal string // the number's column
-	keyAt   []int  // where the keys are among the columns, rising
-	merge   string // the statement, for a table of records
-	into    string // the part of it before the table
-	onto    string // the part of it after
-	newest  string // the query for the last record of each key
+	ordinal string   // the number's column
+	origin  []string // the columns of where a record comes from: the file's number, line and offset; nil without
+	keyAt   []int    // where the keys are among the columns, rising
+	merge   string   // the statement, for a table of records
+	into    string   // the part of it before the table
+	onto    string   // the part of it after
+	newest  string   // the query for the last record of each key
 }
 
-func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier, keys, columns []string) (*staging, error) {
-	s := &staging{table: temp, ordinal: "millrace_ordinal"}
-	for n := 1; slices.Contains(columns, s.ordinal); n++ {
-		s.ordinal = fmt.Sprintf("millrace_ordinal_%d", n)
+func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier, keys, columns []string, origin bool) (*staging, error) {
+	free := func(name string) string {
+		taken := name
+		for n := 1; slices.Contains(columns, taken); n++ {
+			taken = fmt.Sprintf("%s_%d", name, n)
+		}
+		return taken
+	}
+	s := &staging{table: temp, ordinal: free("millrace_ordinal")}
+	if origin {
+		s.origin = []string{free("millrace_file"), free("millrace_line"), free("millrace_offset")}
 	}
 	var updates []string
 	for i, c := range columns {
@@ -52,10 +60,17 @@ func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier,
 		s.onto = fmt.Sprintf(" on conflict (%s) do update set %s", keyList, strings.Join(updates, ", "))
 	}
 	s.merge = s.into + "(" + s.newest + ") as newest" + s.onto
-	_, err := conn.Exec(ctx, fmt.Sprintf("create temporary table %s on commit drop as select %s, 0::bigint as %s from %s with no data",
-		temp.Sanitize(), list, ordinal, table.Sanitize()))
+	var own strings.Builder
+	for _, c := range s.columns() {
+		own.WriteString(", 0::bigint as " + pgx.Identifier{c}.Sanitize())
+	}
+	_, err := conn.Exec(ctx, fmt.Sprintf("create temporary table %s on commit drop as select %s%s from %s with no data",
+		temp.Sanitize(), list, own.String(), table.Sanitize()))
 	return s, err
 }
+
+// columns are those that the records do not have.
+func (s *staging) columns() []string { return append([]string{s.ordinal}, s.origin...) }
 
 // merge moves the newest record of each key into the table.
 func (l *pgLoad[T]) merge(ctx context.Context) error {
@@ -85,7 +100,7 @@ func (l *pgLoad[T]) mergeProblem(ctx context.Context, err error) error {
 
 // mergeByParts merges everything at once if that works, and otherwise takes the
 // records apart until those that are refused stand alone.
-func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (rejects []pipeline.Reject, err error) {
+func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (rejects []refusal[T], err error) {
 	err = turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, l.staging.merge)
 		return err
@@ -105,6 +120,11 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 		}
 		if _, err := conn.Exec(ctx, "analyze "+newest.Sanitize()); err != nil {
 			return err
+		}
+		if l.staging.origin != nil { // looked up by the number
+			if _, err := conn.Exec(ctx, "create index on "+l.staging.table.Sanitize()+" ("+ordinal+")"); err != nil {
+				return err
+			}
 		}
 		return conn.QueryRow(ctx, "select coalesce(max("+ordinal+"), 0) from "+newest.Sanitize()).Scan(&last)
 	})
@@ -127,18 +147,27 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 		if err != nil {
 			return 0, err
 		}
-		var shown []string
-		if shown, err = l.stagedRecords(ctx, turn, newest, from, refusals); err != nil {
+		var staged []pipeline.Reject
+		if staged, err = l.stagedRecords(ctx, turn, newest, from, refusals); err != nil {
 			return 0, err
 		}
-		return l.keep(refusals, &rejects, func(i int) string { return shown[i] })
+		return l.keep(refusals, &rejects, func(i int, r *refusal[T]) {
+			if r.Value == "" {
+				r.Value = string(staged[i].Record)
+			}
+			r.Record = staged[i].Record
+			if staged[i].Line > 0 {
+				r.Source, r.Line, r.Offset = staged[i].Source, staged[i].Line, staged[i].Offset
+			}
+		})
 	}
 	return rejects, s.run()
 }
 
-// stagedRecords shows those records as JSON that were refused, of those after the number given.
-func (l *pgLoad[T]) stagedRecords(ctx context.Context, turn *pgunit.Turn, newest pgx.Identifier, after int, refusals []error) ([]string, error) {
-	shown := make([]string, len(refusals))
+// stagedRecords returns those records that were refused, of those after the number given, as JSON by column, with where they
+// come from.
+func (l *pgLoad[T]) stagedRecords(ctx context.Context, turn *pgunit.Turn, newest pgx.Identifier, after int, refusals []error) ([]pipeline.Reject, error) {
+	staged := make([]pipeline.Reject, len(refusals))
 	var numbers []int64
 	for i, err := range refusals {
 		if err != nil {
@@ -146,20 +175,51 @@ func (l *pgLoad[T]) stagedRecords(ctx context.Context, turn *pgunit.Turn, newest
 		}
 	}
 	if len(numbers) == 0 {
-		return shown, nil
+		return staged, nil
 	}
 	ordinal := pgx.Identifier{l.staging.ordinal}.Sanitize()
+	origin, from := "0, 0, 0", newest.Sanitize()+" r"
+	if l.staging.origin != nil {
+		origin, from = pgcatalog.ColumnList(l.staging.origin), from+" join "+l.staging.table.Sanitize()+" s using ("+ordinal+")"
+	}
 	err := turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		rows, _ := conn.Query(ctx, "select "+ordinal+", (to_jsonb(r) - $2)::text from "+newest.Sanitize()+" r where "+ordinal+" = any($1)", numbers, l.staging.ordinal)
-		var number int64
-		var document string
-		_, err := pgx.ForEachRow(rows, []any{&number, &document}, func() error {
-			shown[int(number)-after-1] = document
+		rows, _ := conn.Query(ctx, "select "+ordinal+", to_jsonb(r) - $2, "+origin+" from "+from+" where "+ordinal+" = any($1)", numbers, l.staging.ordinal)
+		var number, file int64
+		var r pipeline.Reject
+		_, err := pgx.ForEachRow(rows, []any{&number, &r.Record, &file, &r.Line, &r.Offset}, func() error {
+			if file > 0 {
+				r.Source = l.origins.names[file-1]
+			}
+			staged[int(number)-after-1] = r
+			r.Record = nil
 			return nil
 		})
 		return err
 	})
-	return shown, err
+	return staged, err
+}
+
+// originFiles numbers the files that records come from, since each record is staged with one.
+type originFiles struct {
+	numbers map[string]int64
+	names   []string
+}
+
+// number is a file's number, from 1; 0 for no file.
+func (o *originFiles) number(name string) int64 {
+	if name == "" {
+		return 0
+	}
+	n, ok := o.numbers[name]
+	if !ok {
+		if o.numbers == nil {
+			o.numbers = map[string]int64{}
+		}
+		o.names = append(o.names, name)
+		n = int64(len(o.names))
+		o.numbers[name] = n
+	}
+	return n
 }
 
 // isRowProblem tells refusals that are about the data of a row from those that are
