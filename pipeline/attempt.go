@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -39,6 +40,8 @@ type attempt struct {
 	state   RunState
 	already bool
 
+	moved map[string]json.RawMessage // what MoveCursor reported
+
 	undecided bool // a unit was committed, or may have been, and a later one not
 }
 
@@ -74,7 +77,7 @@ func newAttempt(ctx context.Context, p *Pipeline, run Run) (a *attempt, _ contex
 		// As many batches as can be on their way at once, so that a burst of returned ones is kept.
 		free:   &freeLists{size: p.options.BatchSize, depth: len(p.nodes) * (p.options.Buffer + 2), lists: map[reflect.Type]any{}},
 		units:  unitSet{byKey: map[any]*joinedUnit{}},
-		ranges: map[string]Range{},
+		ranges: map[string]Range{}, moved: map[string]json.RawMessage{},
 
 		waiting: newWaitingRoom(p.options.MaxWaiting),
 	}

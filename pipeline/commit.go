@@ -114,6 +114,9 @@ func (a *attempt) fixRanges(ctx context.Context) error {
 		if err != nil {
 			return &StageError{Pipeline: a.p.name, Stage: r.node.name, Err: err}
 		}
+		if to == nil { // the source will report it
+			continue
+		}
 		rng.To = to
 		fixed[r.node.name] = rng
 	}
@@ -131,7 +134,7 @@ func (a *attempt) fixRanges(ctx context.Context) error {
 // its database; then all that can still fail; then unit after unit.
 func (a *attempt) commit(ctx context.Context) error {
 	if a.p.options.State != nil {
-		record := Commit{Attempt: a.run.Attempt, Rows: a.rowsLoaded(), Ranges: a.ranges, Fence: a.fence}
+		record := Commit{Attempt: a.run.Attempt, Rows: a.rowsLoaded(), Ranges: a.rangesRead(), Fence: a.fence}
 		if err := a.p.options.State.Commit(ctx, a.run, record); err != nil {
 			return a.commitProblem("the ledger", err)
 		}
@@ -154,6 +157,22 @@ func (a *attempt) commit(ctx context.Context) error {
 		committed = append(committed, u.Name())
 	}
 	return nil
+}
+
+// rangesRead is what the incremental sources have read, those left out of which nobody knows how far they came.
+func (a *attempt) rangesRead() map[string]Range {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	read := map[string]Range{}
+	for name, rng := range a.ranges {
+		if moved, ok := a.moved[name]; ok {
+			rng.To = moved
+		}
+		if rng.To != nil {
+			read[name] = rng
+		}
+	}
+	return read
 }
 
 func (a *attempt) commitProblem(name string, err error) error {

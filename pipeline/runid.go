@@ -4,7 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -53,6 +56,29 @@ func RangeFrom(ctx context.Context) (Range, bool) {
 	}
 	r, ok := s.attempt.ranges[s.node.node.name]
 	return r, ok
+}
+
+// MoveCursor reports how far an incremental source came whose Bound did not know it ([Cursored]). It is called while or
+// after the source reads, as often as it likes: the last report counts. The cursor moves in the transaction that holds the
+// rows; without a report it stays. Only the context of that source's stage can report.
+func MoveCursor(ctx context.Context, value json.RawMessage) error {
+	s := scopeFrom(ctx)
+	if s == nil || s.attempt == nil || s.node == nil {
+		return Permanent(errors.New("pipeline.MoveCursor: this context is not of a stage of a running pipeline"))
+	}
+	name := s.node.node.name
+	switch known, ok := s.attempt.ranges[name]; {
+	case !ok:
+		return Permanent(fmt.Errorf("pipeline.MoveCursor: stage %q does not read incrementally", name))
+	case known.To != nil:
+		return Permanent(fmt.Errorf("pipeline.MoveCursor: the Bound of stage %q has said where this run ends", name))
+	case !json.Valid(value):
+		return Permanent(fmt.Errorf("pipeline.MoveCursor: the cursor of stage %q is no JSON", name))
+	}
+	s.attempt.mu.Lock()
+	defer s.attempt.mu.Unlock()
+	s.attempt.moved[name] = slices.Clone(value)
+	return nil
 }
 
 // FenceFrom returns the mark that State gave this attempt ([Recovered].Fence): greater

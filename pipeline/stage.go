@@ -105,7 +105,8 @@ type Cursored interface {
 	// Incremental tells whether this value is set up to read incrementally.
 	Incremental() bool
 	// Bound returns the upper end, inclusive, of what this run is to read.
-	// Returning last means that there is nothing new.
+	// Returning last means that there is nothing new. Nil means that it is not known yet, as with the token of a next
+	// page: then Extract reports by [MoveCursor] how far it came, and a retry reads from the last committed cursor again.
 	Bound(ctx context.Context, last json.RawMessage) (json.RawMessage, error)
 }
 
@@ -113,7 +114,7 @@ type Cursored interface {
 // From, up to and including To. Both are opaque to everybody but the source.
 type Range struct {
 	From json.RawMessage `json:"from,omitempty"` // nil before the first committed run
-	To   json.RawMessage `json:"to,omitempty"`
+	To   json.RawMessage `json:"to,omitempty"`   // nil while it is not known
 }
 
 // Finisher is an optional ability of a stage whose effects become visible after

@@ -152,7 +152,7 @@ func TestARunKilledWithinItsCommitIsBroughtToItsEndByAnother(t *testing.T) {
 			if got := fileText(t, target); got != before {
 				t.Errorf("the file is %.100q", got)
 			}
-			ready := "items.csv.millrace-" + run.ID + ".ready.tmp"
+			ready := "items.csv.millrace-" + run.ID + "-1.tmp"
 			if names := namesBeside(t, target); !slices.Equal(names, []string{"items.csv", ready}) {
 				t.Errorf("the folder has %q", names)
 			}

@@ -98,7 +98,7 @@ const schema = `
 create table sales (id bigint not null, product text not null, quantity integer not null);
 create table unique_sales (id bigint primary key, product text not null, quantity integer not null);
 create table totals (product text primary key, quantity bigint not null);
-create table rejects (stage text, source text, line bigint, "offset" bigint, raw bytea, "column" text, value text, reason text);
+create table rejects (stage text, source text, line bigint, "offset" bigint, raw bytea, "column" text, value text, reason text, record jsonb);
 create table events (id bigserial primary key, product text not null, quantity integer not null);`
 
 func subjects() []subject {
