@@ -35,16 +35,25 @@ func (Disk) create(name, target string) (*diskDraft, error) {
 	} else {
 		path += "-"
 	}
-	d := &diskDraft{name: name, path: path + strings.ToLower(rand.Text()[:8]) + draftSuffix}
-	var err error
-	if d.file, err = os.OpenFile(d.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
-		return nil, err
+	for tries := 0; ; tries++ {
+		d := &diskDraft{name: name, path: path + strings.ToLower(rand.Text()[:8]) + draftSuffix}
+		var err error
+		if d.file, err = os.OpenFile(d.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+			return nil, err
+		}
+		err = d.adopt(target)
+		if err == nil {
+			return d, nil
+		}
+		err = errors.Join(err, d.Abort())
+		if !errors.Is(err, errRemoved) || tries == 10 {
+			return nil, err
+		}
 	}
-	if err := d.adopt(target); err != nil {
-		return nil, errors.Join(err, d.Abort())
-	}
-	return d, nil
 }
+
+// errRemoved says that another run took a file for a dead one's: between its creation and its lock it looks like that.
+var errRemoved = errors.New("other runs keep removing its temporary file")
 
 // diskDraft is a file that is being written.
 type diskDraft struct {
@@ -62,8 +71,8 @@ func (d *diskDraft) adopt(target string) error {
 	if _, err := lockFile(d.file); err != nil {
 		return err
 	}
-	if !same(d.file, d.path) { // between its creation and the lock it looked like a dead one's
-		return fmt.Errorf("another process has removed %s", filepath.Base(d.path))
+	if !same(d.file, d.path) {
+		return errRemoved
 	}
 	old, err := os.Stat(target)
 	if errors.Is(err, fs.ErrNotExist) {

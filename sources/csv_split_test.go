@@ -118,7 +118,7 @@ func TestCancelledSplit(t *testing.T) {
 	if _, err := (sources.CSV[sale]{Path: path}).Split(ctx, 3); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := (sources.CSV[sale]{}).Split(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "neither Path nor Open") {
+	if _, err := (sources.CSV[sale]{}).Split(t.Context(), 3); err == nil || !strings.Contains(err.Error(), "no Path is set") {
 		t.Errorf("got %v", err)
 	}
 	missing := sources.CSV[sale]{Path: path + "x"}

@@ -72,7 +72,14 @@ func ExampleCSV_badRecord() {
 		Path:  "in_store_sales.csv",
 		Store: files.FS(fstest.MapFS{"in_store_sales.csv": {Data: []byte("id,quantity\n1,3\n2,abc\n")}}),
 	})
-	pipeline.To(sales, "print", pipeline.SinkFunc[Sale](func(context.Context, *pipeline.Reader[Sale]) error { return nil }))
+	pipeline.To(sales, "print", pipeline.SinkFunc[Sale](func(_ context.Context, in *pipeline.Reader[Sale]) error {
+		for _, err := range in.All() {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
 	_, err := p.Run(context.Background())
 	fmt.Println(err)
 	// Output:
