@@ -194,4 +194,3 @@ func TestPostgresStoredCursorThatNothingCanFollowIsAnError(t *testing.T) {
 		}
 	}
 }
-
