@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Dataset is a table, a file or the like that a stage reads or writes.
@@ -40,7 +42,7 @@ func (p *Pipeline) datasetProblems(ctx context.Context, nodes []*node, failed ma
 	for _, sinks := range []bool{true, false} {
 		for _, n := range nodes {
 			d, ok := n.value.(Datasetter)
-			if !ok || failed[n] || sinks != (n.kind == KindSink) || n.kind == KindSource && len(writers) == 0 {
+			if !ok || failed[n] || sinks != (n.kind == KindSink) {
 				continue
 			}
 			var all []Dataset
@@ -57,6 +59,16 @@ func (p *Pipeline) datasetProblems(ctx context.Context, nodes []*node, failed ma
 				} else {
 					reads = append(reads, access{d, n})
 				}
+			}
+		}
+	}
+	for _, n := range nodes {
+		if i := slices.IndexFunc(reads, func(r access) bool { return r.node == n && r.InRun }); i >= 0 {
+			if n.lanes > 1 {
+				add(n, Permanent(errors.New("reads in the run's own transaction, which is one connection, and so in one lane; leave Parallel out")))
+			}
+			if !slices.ContainsFunc(nodes, func(m *node) bool { return m.kind == KindSink && shareClaim(n, m) }) {
+				add(n, Permanent(fmt.Errorf("reads %s in the run's own transaction, in which no sink of the run writes; leave InRun out, or give both the same Pool", reads[i].Name)))
 			}
 		}
 	}
@@ -83,6 +95,19 @@ func (p *Pipeline) datasetProblems(ctx context.Context, nodes []*node, failed ma
 		}
 	}
 	return problems
+}
+
+// shareClaim tells whether two stages of a run hold one and the same resource.
+func shareClaim(a, b *node) bool {
+	claims := func(n *node) []Claim {
+		if c, ok := n.value.(Claimer); ok {
+			return c.Claims()
+		}
+		return nil
+	}
+	return slices.ContainsFunc(claims(a), func(c Claim) bool {
+		return c.Shared && slices.ContainsFunc(claims(b), func(d Claim) bool { return d.Shared && d.Key == c.Key })
+	})
 }
 
 // waitsFor tells whether a stage begins only after another one has ended, directly or not.

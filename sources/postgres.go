@@ -94,6 +94,15 @@ type Postgres[T any] struct {
 	// or timestamp or date if writers and Pool have the same TimeZone; of a date, days are read that ended
 	// before. Not on a standby. The role must see all sessions: GRANT pg_read_all_stats.
 	OldestTransaction bool
+
+	// InRun has the source read in the run's own transaction on the Pool, through its one connection:
+	// it sees what the run's sinks and steps have written there before it begins, which
+	// [pipeline.After] is to say. Without a sink of the run on the same Pool, with Cursor, and in lanes it
+	// is an error. Rows are fetched by about 1 MiB, between which sinks go on loading.
+	//
+	// Without InRun a table is read as it was before the run. So "read a table, clean the records,
+	// Replace the same table" works in one run.
+	InRun bool
 }
 
 var (
@@ -115,6 +124,7 @@ type pgSource struct {
 	cursor string
 	lag    time.Duration
 	oldest bool
+	inRun  bool
 	record reflect.Type
 	user   string // the role that reads, once known
 	oid    uint32 // of the table, once known
@@ -125,7 +135,7 @@ type pgSource struct {
 func (s Postgres[T]) plain() *pgSource {
 	return &pgSource{
 		pool: s.Pool, table: s.Table, query: s.Query, args: s.Args,
-		cursor: s.Cursor, lag: s.Lag, oldest: s.OldestTransaction, record: reflect.TypeFor[T](),
+		cursor: s.Cursor, lag: s.Lag, oldest: s.OldestTransaction, inRun: s.InRun, record: reflect.TypeFor[T](),
 	}
 }
 
@@ -137,7 +147,7 @@ func (s Postgres[T]) Describe() string {
 	return "Postgres query"
 }
 
-// Claims says that each lane holds one connection of the pool.
+// Claims says that each lane holds one connection of the pool, or, with InRun, the run's.
 func (s Postgres[T]) Claims() []pipeline.Claim {
 	if s.Pool == nil {
 		return nil
@@ -148,6 +158,7 @@ func (s Postgres[T]) Claims() []pipeline.Claim {
 		Name:     fmt.Sprintf("pool of database %q", config.ConnConfig.Database),
 		Capacity: int(config.MaxConns),
 		Need:     1,
+		Shared:   s.InRun, // it is the one that the run's sinks have
 	}}
 }
 
@@ -207,6 +218,9 @@ func (r *pgSource) settings() error {
 	if r.cursor == "" && r.oldest {
 		problem("OldestTransaction is set and Cursor is not: it keeps the cursor's bound back")
 	}
+	if r.inRun && r.cursor != "" {
+		problem("InRun and Cursor are both set: what the run itself has written is not read incrementally; leave one of them out")
+	}
 	if _, err := pgcodec.Fields(r.record); err != nil {
 		problems = append(problems, err)
 	}
@@ -222,6 +236,14 @@ func (s Postgres[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error
 	if err := r.settings(); err != nil {
 		return err
 	}
+	if r.inRun {
+		return extractInRun(ctx, r, out)
+	}
+	return extractOutside(ctx, r, out)
+}
+
+// extractOutside reads in a transaction of the source's own.
+func extractOutside[T any](ctx context.Context, r *pgSource, out *pipeline.Writer[T]) error {
 	span, err := r.span(ctx)
 	if err != nil {
 		return err

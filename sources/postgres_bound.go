@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -210,7 +211,7 @@ FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::oid AND attname = $2 AND
 func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if d.relation != nil {
 		var notNull bool
-		if err := conn.QueryRow(ctx, notNullQuery, unnamed, oidText(d.relation.oid), r.cursor).Scan(&notNull); err != nil || notNull {
+		if err := conn.QueryRow(ctx, notNullQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), r.cursor).Scan(&notNull); err != nil || notNull {
 			return err
 		}
 	}
@@ -240,7 +241,7 @@ func (r *pgSource) checkSessions(ctx context.Context, conn *pgx.Conn) error {
 	}
 	var standby, visible, prepared bool
 	var user string
-	if err := conn.QueryRow(ctx, sessionsQuery, unnamed).Scan(&standby, &visible, &prepared, &user); err != nil {
+	if err := conn.QueryRow(ctx, sessionsQuery, pgcatalog.Unnamed).Scan(&standby, &visible, &prepared, &user); err != nil {
 		return err
 	}
 	switch {

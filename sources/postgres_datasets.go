@@ -32,13 +32,15 @@ func (s Postgres[T]) Datasets(ctx context.Context) (all []pipeline.Dataset, err 
 	}
 	defer r.end(o.conn)
 	err = r.during(ctx, o.conn, func(ctx context.Context, _ func()) error {
-		rows, err := o.conn.Query(ctx, lockedQuery, unnamed)
+		rows, err := o.conn.Query(ctx, lockedQuery, pgcatalog.Unnamed)
 		if err != nil {
 			return err
 		}
 		var schema, name string
 		_, err = pgx.ForEachRow(rows, []any{&schema, &name}, func() error {
-			all = append(all, pgcatalog.Dataset(r.pool, schema, name))
+			d := pgcatalog.Dataset(r.pool, schema, name)
+			d.InRun = s.InRun
+			all = append(all, d)
 			return nil
 		})
 		return err

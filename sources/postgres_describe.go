@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
@@ -56,7 +54,7 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 	if len(described.Fields) == 0 {
 		return nil, pipeline.Permanent(fmt.Errorf("%s returns no columns: nothing could be read from it", r.kind()))
 	}
-	if d.present, err = columnsOf(ctx, conn, described.Fields); err != nil {
+	if d.present, err = pgcatalog.ResultColumns(ctx, conn, described.Fields); err != nil {
 		return nil, err
 	}
 	if r.cursor != "" {
@@ -65,7 +63,7 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 			return nil, pipeline.Permanent(r.noCursorColumn(d.present))
 		}
 		cursor := d.present[i]
-		if err := conn.QueryRow(ctx, "SELECT pg_catalog.format_type($1::text::oid, NULL)", unnamed, oidText(cursor.OID)).Scan(&cursor.TypeName); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT pg_catalog.format_type($1::text::oid, NULL)", pgcatalog.Unnamed, pgcatalog.OIDText(cursor.OID)).Scan(&cursor.TypeName); err != nil {
 			return nil, err
 		}
 		d.cursor, d.modifier = &cursor, described.Fields[i].TypeModifier
@@ -220,77 +218,3 @@ func columnList(columns []pgcodec.Column) string {
 // trimQuery lets a query stand in parentheses: without the semicolon that it may
 // end with.
 func trimQuery(query string) string { return strings.TrimRight(query, "; \t\r\n") }
-
-// typesQuery describes types that pgx does not know: those that extensions and users
-// made. Their OIDs differ from database to database.
-const typesQuery = `
-SELECT t.oid, pg_catalog.format_type(t.oid, NULL),
-       t.typsend::oid IN ('pg_catalog.textsend'::regproc, 'pg_catalog.varcharsend'::regproc, 'pg_catalog.enum_send'::regproc),
-       coalesce(e.oid, 0),
-       coalesce(e.typsend::oid IN ('pg_catalog.textsend'::regproc, 'pg_catalog.varcharsend'::regproc, 'pg_catalog.enum_send'::regproc), false)
-FROM pg_catalog.pg_type AS t
-LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typlen = -1 AND t.typcategory = 'A'
-WHERE t.oid = ANY ($1::text[]::oid[])`
-
-// columnsOf turns a description of a result into columns. Types that pgx does not
-// know come as text, which every type has, unless their binary form is that text.
-func columnsOf(ctx context.Context, conn *pgx.Conn, fields []pgconn.FieldDescription) ([]pgcodec.Column, error) {
-	types := conn.TypeMap()
-	columns := pgcodec.FromDescriptions(fields)
-	var unknown []uint32
-	for i := range columns {
-		c := &columns[i]
-		if _, ok := types.TypeForOID(c.OID); !ok {
-			unknown = append(unknown, c.OID)
-		} else {
-			c.Text = !pgcodec.HasBinary(*c, types)
-		}
-	}
-	if len(unknown) == 0 {
-		return columns, nil
-	}
-	rows, err := conn.Query(ctx, typesQuery, unnamed, oidTexts(unknown))
-	if err != nil {
-		return nil, err
-	}
-	var oid, element uint32
-	var name string
-	var text, textElement bool
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &text, &element, &textElement}, func() error {
-		for i := range columns {
-			c := &columns[i]
-			if c.OID != oid {
-				continue
-			}
-			c.TypeName = name
-			switch {
-			case text:
-				c.Enum = true
-			case element != 0 && knownBinary(types, element):
-				c.ElemOID = element
-			case element != 0 && textElement:
-				c.ElemOID, c.Enum = element, true
-			default:
-				c.Text, c.ElemOID = true, element
-			}
-		}
-		return nil
-	})
-	return columns, err
-}
-
-// OIDs travel as text, which needs no description of the statement.
-func oidText(oid uint32) string { return strconv.FormatUint(uint64(oid), 10) }
-
-func oidTexts(oids []uint32) []string {
-	texts := make([]string, len(oids))
-	for i, oid := range oids {
-		texts[i] = oidText(oid)
-	}
-	return texts
-}
-
-func knownBinary(types *pgtype.Map, oid uint32) bool {
-	t, ok := types.TypeForOID(oid)
-	return ok && t.Codec.FormatSupported(pgtype.BinaryFormatCode)
-}

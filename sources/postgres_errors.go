@@ -24,11 +24,6 @@ const (
 	lockNotAvailable      = "55P03"
 )
 
-// unnamed has pgx run a statement without preparing it by name: behind a pooler that
-// gives each transaction another connection of the server's (PgBouncer in transaction
-// mode) the name would be unknown there, or taken.
-const unnamed = pgx.QueryExecModeExec
-
 func isCode(err error, code string) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == code

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -103,7 +104,7 @@ func (r *pgSource) holdBack(ctx context.Context, conn *pgx.Conn, d *pgDescriptio
 	var oldest pgtype.Timestamptz
 	if r.oldest {
 		lag = max(lag, startupMargin)
-		if err := conn.QueryRow(ctx, oldestQuery, unnamed).Scan(&oldest); err != nil {
+		if err := conn.QueryRow(ctx, oldestQuery, pgcatalog.Unnamed).Scan(&oldest); err != nil {
 			return nil, err
 		}
 	}

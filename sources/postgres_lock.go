@@ -66,7 +66,7 @@ func (r *pgSource) lockHolders(conn *pgxpool.Conn) (string, error) {
 	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
 		return "", err
 	}
-	rows, err := conn.Query(ctx, holdersQuery, unnamed, oidText(r.oid), r.query)
+	rows, err := conn.Query(ctx, holdersQuery, pgcatalog.Unnamed, pgcatalog.OIDText(r.oid), r.query)
 	if err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func (r *pgSource) findRelation(ctx context.Context, conn *pgx.Conn) (*pgRelatio
 	}
 	rel := &pgRelation{}
 	var usage bool
-	err = conn.QueryRow(ctx, relationQuery, unnamed, name, schema).Scan(&rel.oid, &rel.schema, &rel.name, &usage, &r.user)
+	err = conn.QueryRow(ctx, relationQuery, pgcatalog.Unnamed, name, schema).Scan(&rel.oid, &rel.schema, &rel.name, &usage, &r.user)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, r.noRelation(ctx, conn, schema, name)
 	}
@@ -67,7 +67,7 @@ LIMIT 10000`
 
 // noRelation says that a table is not there, and which are near.
 func (r *pgSource) noRelation(ctx context.Context, conn *pgx.Conn, schema, name string) error {
-	rows, err := conn.Query(ctx, candidatesQuery, unnamed, schema)
+	rows, err := conn.Query(ctx, candidatesQuery, pgcatalog.Unnamed, schema)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ WHERE a.attrelid = $1::text::oid AND a.attname = ANY ($2::text[]) AND a.attnum >
 func (r *pgSource) checkAccess(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if d.relation == nil {
 		// The rest is said when the query is planned.
-		return conn.QueryRow(ctx, "SELECT current_user::text", unnamed).Scan(&r.user)
+		return conn.QueryRow(ctx, "SELECT current_user::text", pgcatalog.Unnamed).Scan(&r.user)
 	}
 	var names, refused []string
 	for _, c := range d.columns {
@@ -141,7 +141,7 @@ func (r *pgSource) checkAccess(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	if d.cursor != nil && !slices.Contains(names, d.cursor.Name) {
 		names = append(names, d.cursor.Name)
 	}
-	if err := conn.QueryRow(ctx, accessQuery, unnamed, oidText(d.relation.oid), names).Scan(&refused); err != nil {
+	if err := conn.QueryRow(ctx, accessQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), names).Scan(&refused); err != nil {
 		return err
 	}
 	if len(refused) == 0 {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -50,34 +51,39 @@ func (e *staleError) Error() string {
 var errNoPlan = errors.New("the statement has no plan")
 
 // settle takes the locks of all relations that the statement reads, and finds what else the
-// server would refuse at its start: missing rights, and Args that it cannot read. Nothing
-// is run. A [*staleError] says that another snapshot is needed.
+// server would refuse at its start. A [*staleError] says that another snapshot is needed.
 func (r *pgSource) settle(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if !r.unplanned {
-		const explain = "EXPLAIN "
-		err := conn.PgConn().ExecParams(ctx, explain+d.sql, d.params, nil, d.paramFormats, nil).Read().Err
-		var refused *pgconn.PgError
-		if errors.As(err, &refused) {
-			switch {
-			case d.wrapped:
-				return r.subqueryProblem(err)
-			case refused.Code == syntaxError:
-				return errNoPlan // it was described before, so its own syntax is right
-			}
-			refused.Position = max(0, refused.Position-int32(len(explain)))
-		}
-		if err != nil {
+		if err := r.plan(ctx, conn, d); err != nil {
 			return err
 		}
 	}
 	return r.checkFresh(ctx, conn)
 }
 
+// plan has the statement planned, which takes the locks, and finds missing rights, and Args that the
+// server cannot read. Nothing is run.
+func (r *pgSource) plan(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
+	const explain = "EXPLAIN "
+	err := conn.PgConn().ExecParams(ctx, explain+d.sql, d.params, nil, d.paramFormats, nil).Read().Err
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		switch {
+		case d.wrapped:
+			return r.subqueryProblem(err)
+		case refused.Code == syntaxError:
+			return errNoPlan // it was described before, so its own syntax is right
+		}
+		refused.Position = max(0, refused.Position-int32(len(explain)))
+	}
+	return err
+}
+
 // checkFresh returns a [*staleError] if a relation that was locked is not as the snapshot
 // knows it.
 func (r *pgSource) checkFresh(ctx context.Context, conn *pgx.Conn) error {
 	var relation string
-	if err := conn.QueryRow(ctx, staleQuery, unnamed).Scan(&relation); err != nil {
+	if err := conn.QueryRow(ctx, staleQuery, pgcatalog.Unnamed).Scan(&relation); err != nil {
 		return err
 	}
 	if relation == "" {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -40,6 +41,9 @@ func (s Postgres[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], er
 	r := s.plain()
 	if err := r.settings(); err != nil {
 		return nil, err
+	}
+	if r.inRun {
+		return nil, pipeline.Permanent(r.at(errors.New("InRun reads through the run's one connection, in one lane; leave Parallel out")))
 	}
 	if r.table == "" || n < 2 {
 		pipeline.LoggerFrom(ctx).Debug("read in one part: a query has no pages to split it by")
@@ -115,7 +119,7 @@ func (r *pgSource) openParts(ctx context.Context, span pipeline.Range, n int) (c
 			n = 1
 			return nil
 		}
-		return first.QueryRow(ctx, "SELECT pg_catalog.pg_export_snapshot()", unnamed).Scan(&snapshot)
+		return first.QueryRow(ctx, "SELECT pg_catalog.pg_export_snapshot()", pgcatalog.Unnamed).Scan(&snapshot)
 	})
 	if err != nil {
 		return conns, 0, err
@@ -153,7 +157,7 @@ FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam`
 
 func extent(ctx context.Context, conn *pgx.Conn, rel *pgRelation) (heap bool, pages int64, err error) {
-	err = conn.QueryRow(ctx, extentQuery, unnamed, oidText(rel.oid)).Scan(&heap, &pages)
+	err = conn.QueryRow(ctx, extentQuery, pgcatalog.Unnamed, pgcatalog.OIDText(rel.oid)).Scan(&heap, &pages)
 	return heap, pages, err
 }
 

@@ -45,11 +45,7 @@ func InTransactionMode(t testing.TB, pool *pgxpool.Pool) (url string) {
 	path := program(t)
 	c := pool.Config().ConnConfig
 	port := freePort(t)
-	dir, err := os.MkdirTemp("", "millrace-pooler-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	dir := t.TempDir()
 	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	config := fmt.Sprintf(`[databases]
 db = host=%s port=%d dbname=%s user=%s password=%s
