@@ -192,6 +192,7 @@ func (p *Pipeline) validate(ctx context.Context) error {
 
 	problems = append(problems, p.graphProblems(nodes)...)
 	problems = append(problems, p.claimProblems(nodes)...)
+	failed := map[*node]bool{}
 	for _, n := range nodes {
 		v, ok := n.value.(Validator)
 		if !ok {
@@ -202,8 +203,13 @@ func (p *Pipeline) validate(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 		if err != nil {
+			failed[n] = true
 			problems = append(problems, &StageError{Pipeline: p.name, Stage: n.name, Err: err})
 		}
+	}
+	problems = append(problems, p.datasetProblems(ctx, nodes, failed)...)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if len(problems) > 0 {
 		return &ValidationError{Pipeline: p.name, Problems: problems}

@@ -30,6 +30,16 @@ import (
 // the server gives them. Limits that a role has on the time of statements and transactions
 // are off meanwhile; [pipeline.Timeout] bounds a stage.
 //
+// A table that is truncated, rewritten or exchanged while the source begins to read it has
+// no rows that an older snapshot could see. The locks are therefore taken first, and the
+// snapshot is taken anew until it is as new as all that is read.
+//
+// # What it waits for
+//
+// For a connection of the pool 30 seconds; for the lock of a table, which only those hold up who
+// change its definition or truncate it, 30 seconds, or the lock_timeout among
+// the Pool's own connection parameters. The error names the table and the session that holds the lock.
+//
 // # Rejects
 //
 // A value that its field cannot hold (null in an int64, a number out of
@@ -81,9 +91,18 @@ type Postgres[T any] struct {
 	// that is still open in the database, so that no row can be committed later with a
 	// timestamp that has been passed, provided that rows are stamped by the server
 	// (now() or later in their transaction). For a Cursor of type timestamptz,
-	// or timestamp if writers and Pool have the same TimeZone; not on a standby. The role
-	// must see all sessions: GRANT pg_read_all_stats.
+	// or timestamp or date if writers and Pool have the same TimeZone; of a date, days are read that ended
+	// before. Not on a standby. The role must see all sessions: GRANT pg_read_all_stats.
 	OldestTransaction bool
+
+	// InRun has the source read in the run's own transaction on the Pool, through its one connection:
+	// it sees what the run's sinks and steps have written there before it begins, which
+	// [pipeline.After] is to say. Without a sink of the run on the same Pool, with Cursor, and in lanes it
+	// is an error. Rows are fetched by about 1 MiB, between which sinks go on loading.
+	//
+	// Without InRun a table is read as it was before the run. So "read a table, clean the records,
+	// Replace the same table" works in one run.
+	InRun bool
 }
 
 var (
@@ -105,14 +124,18 @@ type pgSource struct {
 	cursor string
 	lag    time.Duration
 	oldest bool
+	inRun  bool
 	record reflect.Type
 	user   string // the role that reads, once known
+	oid    uint32 // of the table, once known
+
+	unplanned bool // the query has no plan, which is known once that was tried
 }
 
 func (s Postgres[T]) plain() *pgSource {
 	return &pgSource{
 		pool: s.Pool, table: s.Table, query: s.Query, args: s.Args,
-		cursor: s.Cursor, lag: s.Lag, oldest: s.OldestTransaction, record: reflect.TypeFor[T](),
+		cursor: s.Cursor, lag: s.Lag, oldest: s.OldestTransaction, inRun: s.InRun, record: reflect.TypeFor[T](),
 	}
 }
 
@@ -124,7 +147,7 @@ func (s Postgres[T]) Describe() string {
 	return "Postgres query"
 }
 
-// Claims says that each lane holds one connection of the pool.
+// Claims says that each lane holds one connection of the pool, or, with InRun, the run's.
 func (s Postgres[T]) Claims() []pipeline.Claim {
 	if s.Pool == nil {
 		return nil
@@ -135,6 +158,7 @@ func (s Postgres[T]) Claims() []pipeline.Claim {
 		Name:     fmt.Sprintf("pool of database %q", config.ConnConfig.Database),
 		Capacity: int(config.MaxConns),
 		Need:     1,
+		Shared:   s.InRun, // it is the one that the run's sinks have
 	}}
 }
 
@@ -147,32 +171,26 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 	if err := r.settings(); err != nil {
 		return err
 	}
-	conn, err := r.begin(ctx, "")
-	if err != nil {
-		return err
-	}
-	defer r.end(conn)
-	return r.during(ctx, conn, func(ctx context.Context, _ func()) error {
-		d, err := r.describe(ctx, conn.Conn(), pipeline.Range{}, pgPart{})
-		if err != nil {
-			return err
-		}
+	var problems []error
+	o, err := r.open(ctx, "", pipeline.Range{}, pgPart{}, func(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
+		problems = nil // of an earlier try
 		// All columns of a table are held against the fields, so that what is missing is
 		// told from what is there.
-		var problems []error
-		if _, err := pgcodec.NewDecoder[T](d.present, conn.Conn().TypeMap()); err != nil {
+		if _, err := pgcodec.NewDecoder[T](d.present, conn.TypeMap()); err != nil {
 			problems = append(problems, r.misfit(err))
 		}
-		for _, check := range []func(context.Context, *pgx.Conn, *pgDescription) error{r.checkCursor, r.checkAccess} {
-			if err := check(ctx, conn.Conn(), d); err != nil {
-				problems = append(problems, r.explain(ctx, err))
+		if err := r.checkCursor(ctx, conn, d); err != nil {
+			if conn.PgConn().TxStatus() != 'T' { // an error of the server ends what can be asked
+				return err
 			}
-			if conn.Conn().PgConn().TxStatus() != 'T' { // an error of the server ends what can be asked
-				break
-			}
+			problems = append(problems, r.explain(ctx, err))
 		}
-		return errors.Join(problems...)
+		return r.checkAccess(ctx, conn, d)
 	})
+	if err == nil {
+		r.end(o.conn)
+	}
+	return errors.Join(append(problems, err)...)
 }
 
 // settings finds what is wrong with the settings by themselves.
@@ -200,6 +218,9 @@ func (r *pgSource) settings() error {
 	if r.cursor == "" && r.oldest {
 		problem("OldestTransaction is set and Cursor is not: it keeps the cursor's bound back")
 	}
+	if r.inRun && r.cursor != "" {
+		problem("InRun and Cursor are both set: what the run itself has written is not read incrementally; leave one of them out")
+	}
 	if _, err := pgcodec.Fields(r.record); err != nil {
 		problems = append(problems, err)
 	}
@@ -215,34 +236,46 @@ func (s Postgres[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error
 	if err := r.settings(); err != nil {
 		return err
 	}
-	conn, err := r.begin(ctx, "")
-	if err != nil {
-		return err
+	if r.inRun {
+		return extractInRun(ctx, r, out)
 	}
-	defer r.end(conn)
-	return extract(ctx, r, conn, pgPart{}, out)
+	return extractOutside(ctx, r, out)
 }
 
-// extract reads a part of the source in the transaction that conn is in.
-func extract[T any](ctx context.Context, r *pgSource, conn *pgxpool.Conn, part pgPart, out *pipeline.Writer[T]) error {
+// extractOutside reads in a transaction of the source's own.
+func extractOutside[T any](ctx context.Context, r *pgSource, out *pipeline.Writer[T]) error {
 	span, err := r.span(ctx)
 	if err != nil {
 		return err
 	}
-	return r.during(ctx, conn, func(guarded context.Context, stop func()) error {
-		d, err := r.describe(guarded, conn.Conn(), span, part)
-		if err != nil {
-			return err
-		}
-		if d.empty {
-			return nil
-		}
-		decoder, err := pgcodec.NewDecoder[T](d.columns, conn.Conn().TypeMap())
+	o, err := r.open(ctx, "", span, pgPart{}, nil)
+	if err != nil {
+		return err
+	}
+	defer r.end(o.conn)
+	return extract(ctx, r, o, out)
+}
+
+// extract reads what is described, in the transaction that was opened for it.
+func extract[T any](ctx context.Context, r *pgSource, o opened, out *pipeline.Writer[T]) error {
+	if o.d.empty {
+		return nil
+	}
+	return r.during(ctx, o.conn, func(guarded context.Context, stop func()) error {
+		conn := o.conn.Conn()
+		decoder, err := pgcodec.NewDecoder[T](o.d.columns, conn.TypeMap())
 		if err != nil {
 			return r.misfit(err)
 		}
-		rows := conn.Conn().PgConn().ExecPrepared(guarded, "", d.params, d.paramFormats, d.resultFormats)
-		return stream(r.place(), rows, decoder, out, stop)
+		rows := conn.PgConn().ExecParams(guarded, o.d.sql, o.d.params, nil, o.d.paramFormats, o.d.resultFormats)
+		if err := stream(r.place(), rows, decoder, out, stop); err != nil {
+			return err
+		}
+		// What functions of the query have read is known, and locked, only now.
+		if r.query != "" {
+			return r.checkFresh(guarded, conn)
+		}
+		return nil
 	})
 }
 

@@ -6,22 +6,31 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Bound fixes where a run's range ends: at the largest value of the cursor column,
-// or earlier if Lag or OldestTransaction say so. The run then reads the rows with
+// Bound fixes where a run's range ends: at the largest value of the cursor column that
+// the server's clock has reached, or earlier if Lag or OldestTransaction say so. The run then reads the rows with
 // a value after the last committed run's and up to the bound, and a retry reads the
 // same range. It is never below last. An empty source gives a bound without a value.
 //
 // The column must have a type with an order (a btree operator class: integers,
 // numeric, date and time types, text, uuid, enums) and no null, since null is
 // in no range. An index on it makes both Bound and the reading quick.
+//
+// # Values that are not followed
+//
+// A cursor that stood at 'infinity' or in the year 9999 would pass all later rows by. So it
+// follows a timestamp or date only as far as the server's clock (as that shows in the
+// TimeZone of the Pool's sessions, where the column has none), a number not to Infinity and NaN nor to the largest of
+// its integer type, a UUID not to the one of all ones. Rows with such values are left to a later run,
+// with a warning in the log. A stored cursor that stands at such a value is an error.
 //
 // # When rows are missed
 //
@@ -31,7 +40,8 @@ import (
 //   - to a timestamp that is set when a transaction begins or works (DEFAULT now(),
 //     a trigger) if the transaction commits after a run that saw later ones. Lag,
 //     longer than any writing transaction lasts, prevents it; OldestTransaction does so
-//     without a guess, and lets long transactions hold the bound back;
+//     without a guess, and lets long transactions hold the bound back. Both allow for the rounding
+//     to the column's precision, timestamptz(0) for example, and not for what an expression cuts off (date_trunc);
 //   - to a timestamp that a client sets, by as much as its clock is behind: add
 //     that to Lag;
 //   - to rows that bring old timestamps with them: copied, restored, replicated;
@@ -47,28 +57,24 @@ func (s Postgres[T]) Bound(ctx context.Context, last json.RawMessage) (json.RawM
 	if err := r.settings(); err != nil {
 		return nil, err
 	}
-	conn, err := r.begin(ctx, "")
+	var from *string
+	o, err := r.open(ctx, "", pipeline.Range{}, pgPart{}, func(ctx context.Context, conn *pgx.Conn, d *pgDescription) (err error) {
+		if from, err = r.cursorValue(last, d.cursor); err != nil {
+			return err
+		}
+		return r.checkCursor(ctx, conn, d)
+	})
 	if err != nil {
 		return nil, err
 	}
-	defer r.end(conn)
+	defer r.end(o.conn)
 	var bound json.RawMessage
-	err = r.during(ctx, conn, func(ctx context.Context, _ func()) error {
-		d, err := r.describe(ctx, conn.Conn(), pipeline.Range{}, pgPart{})
-		if err != nil {
+	err = r.during(ctx, o.conn, func(guarded context.Context, _ func()) error {
+		conn, d := o.conn.Conn(), o.d
+		if err := r.checkNulls(guarded, conn, d); err != nil {
 			return err
 		}
-		from, err := r.cursorValue(last, d.cursor)
-		if err != nil {
-			return err
-		}
-		if err := r.checkCursor(ctx, conn.Conn(), d); err != nil {
-			return err
-		}
-		if err := r.checkNulls(ctx, conn.Conn(), d); err != nil {
-			return err
-		}
-		value, err := r.bound(ctx, conn.Conn(), d, from)
+		value, err := r.bound(guarded, conn, d, from, pipeline.LoggerFrom(ctx))
 		if err != nil {
 			return err
 		}
@@ -82,47 +88,86 @@ func (s Postgres[T]) Bound(ctx context.Context, last json.RawMessage) (json.RawM
 	return bound, err
 }
 
-// bound asks for the largest value above from, nil if there is none, in the form that
-// is stored.
-func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string) (*string, error) {
-	sql := r.boundQuery(d)
-	params, formats := slices.Clone(d.params), slices.Clone(d.paramFormats)
-	if r.held() {
-		held, err := r.holdBack(ctx, conn, d)
+// bound asks for the largest value above from that the cursor may stand at, nil if there is
+// none, in the form that is stored.
+func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string, log hclog.Logger) (*string, error) {
+	limit, err := r.limit(ctx, conn, d)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkReached(ctx, conn, d, from); err != nil {
+		return nil, err
+	}
+	largest, within, odd, err := r.largest(ctx, conn, d, limit, false)
+	if err != nil || largest == nil {
+		return nil, err
+	}
+	if odd {
+		text, err := textOf(ctx, conn, largest, d.cursor.OID)
 		if err != nil {
 			return nil, err
 		}
-		params, formats = append(params, held), append(formats, pgx.BinaryFormatCode)
+		log.Warn("rows are left to a later run: no cursor can follow a value that no later row could be above", "column", r.cursor, "largest", *text)
 	}
-	if from != nil {
-		params, formats = append(params, []byte(*from)), append(formats, pgx.TextFormatCode)
-		sql = fmt.Sprintf("SELECT b FROM (%s) AS bound WHERE b > $%d", sql, len(params))
+	if !within {
+		if largest, _, _, err = r.largest(ctx, conn, d, limit, true); err != nil || largest == nil {
+			return nil, err
+		}
 	}
-	if err := r.prepareOver(ctx, conn, sql); err != nil {
-		return nil, err
+	value, err := textOf(ctx, conn, largest, d.cursor.OID)
+	if err != nil || from == nil {
+		return value, err
 	}
-	result := conn.PgConn().ExecPrepared(ctx, "", params, formats, []int16{pgx.BinaryFormatCode}).Read()
-	if result.Err != nil || len(result.Rows) == 0 || result.Rows[0][0] == nil {
+	result := conn.PgConn().ExecParams(ctx, "SELECT $1 > $2", [][]byte{largest, []byte(*from)}, []uint32{d.cursor.OID, d.cursor.OID},
+		[]int16{pgx.BinaryFormatCode, pgx.TextFormatCode}, nil).Read()
+	if result.Err != nil || string(result.Rows[0][0]) != "t" {
 		return nil, result.Err
 	}
-	return textOf(ctx, conn, result.Rows[0][0], d.cursor.OID)
+	return value, nil
+}
+
+// largest finds the largest value, in binary form, nil if there is no row. Unless only those below
+// the limit are wanted, it tells whether the value is, and whether it is
+// odd: one that a cursor should not wait for without a word.
+func (r *pgSource) largest(ctx context.Context, conn *pgx.Conn, d *pgDescription, limit *pgLimit, limited bool) (value []byte, within, odd bool, err error) {
+	params, formats := d.params, d.paramFormats
+	condition := "true"
+	if limit != nil {
+		params, formats = append(slices.Clone(params), limit.value), append(slices.Clone(formats), limit.format)
+		condition = fmt.Sprintf("%s $%d", limit.operator, len(params))
+	}
+	column := pgx.Identifier{r.cursor}.Sanitize()
+	sql := r.boundQuery(d)
+	switch {
+	case limited:
+		sql = fmt.Sprintf("SELECT %s AS b, true, false FROM %s WHERE %s %s ORDER BY %s DESC LIMIT 1", column, r.from(d.relation), column, condition, column)
+	case limit == nil:
+		sql = "SELECT b, true, false FROM (" + sql + ") AS largest"
+	case isTime(d.cursor.OID):
+		sql = fmt.Sprintf("SELECT b, b %s, b > pg_catalog.clock_timestamp() + interval '%d seconds' FROM (%s) AS largest", condition, int(clockTolerance.Seconds()), sql)
+	default:
+		sql = fmt.Sprintf("SELECT b, b %s, NOT b %s FROM (%s) AS largest", condition, condition, sql)
+	}
+	result := conn.PgConn().ExecParams(ctx, sql, params, nil, formats, []int16{pgx.BinaryFormatCode, pgx.TextFormatCode, pgx.TextFormatCode}).Read()
+	if result.Err != nil || len(result.Rows) == 0 || result.Rows[0][0] == nil {
+		return nil, false, false, r.subqueryProblem(result.Err)
+	}
+	row := result.Rows[0]
+	return row[0], string(row[1]) == "t", string(row[2]) == "t", nil
 }
 
 // boundQuery finds the largest value. Not by max(), which uuid and other types with
 // an order do not have.
 func (r *pgSource) boundQuery(d *pgDescription) string {
 	column := pgx.Identifier{r.cursor}.Sanitize()
-	sql := fmt.Sprintf("SELECT %s AS b FROM %s WHERE %s IS NOT NULL ORDER BY %s DESC LIMIT 1", column, r.from(d.relation), column, column)
-	if r.held() {
-		sql = fmt.Sprintf("SELECT LEAST(b, $%d) AS b FROM (%s) AS largest", len(d.params)+1, sql)
-	}
-	return sql
+	return fmt.Sprintf("SELECT %s AS b FROM %s WHERE %s IS NOT NULL ORDER BY %s DESC LIMIT 1", column, r.from(d.relation), column, column)
 }
 
 // textOf has the server write a value, in settings that do not depend on the session.
 func textOf(ctx context.Context, conn *pgx.Conn, value []byte, oid uint32) (*string, error) {
-	// The transaction is the bound's own, so nothing else meets these settings.
-	if _, err := conn.Exec(ctx, "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3"); err != nil {
+	const settings = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3"
+	// The savepoint takes them back, since the user's query and the clock depend on them.
+	if _, err := conn.Exec(ctx, "SAVEPOINT millrace_text; "+settings); err != nil {
 		return nil, err
 	}
 	result := conn.PgConn().ExecParams(ctx, "SELECT $1::text", [][]byte{value}, []uint32{oid}, []int16{pgx.BinaryFormatCode}, nil).Read()
@@ -130,54 +175,8 @@ func textOf(ctx context.Context, conn *pgx.Conn, value []byte, oid uint32) (*str
 		return nil, result.Err
 	}
 	text := string(result.Rows[0][0])
-	return &text, nil
-}
-
-// held tells whether the bound is kept back from the largest value.
-func (r *pgSource) held() bool { return r.lag > 0 || r.oldest }
-
-// startupMargin covers the moment between the start of a transaction and its
-// appearance among the sessions.
-const startupMargin = time.Second
-
-// oldestQuery finds when the oldest transaction began that could still write in this database.
-const oldestQuery = `
-SELECT min(xact_start) - interval '1 microsecond' FROM pg_catalog.pg_stat_activity
-WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()
-  AND backend_type NOT IN ('autovacuum worker', 'autovacuum launcher', 'walsender', 'parallel worker')`
-
-// holdBack returns the latest moment that the bound may be, as a binary value of the
-// column's type.
-func (r *pgSource) holdBack(ctx context.Context, conn *pgx.Conn, d *pgDescription) ([]byte, error) {
-	lag := r.lag
-	var oldest pgtype.Timestamptz
-	if r.oldest {
-		lag = max(lag, startupMargin)
-		if err := conn.QueryRow(ctx, oldestQuery).Scan(&oldest); err != nil {
-			return nil, err
-		}
-	}
-	// The clock is read after the sessions: a transaction that began since is later.
-	sql := "SELECT LEAST($1, pg_catalog.clock_timestamp() - $2)"
-	switch d.cursor.OID {
-	case pgtype.TimestampOID:
-		sql += "::timestamp"
-	case pgtype.DateOID: // the last day that has ended
-		sql += "::date - 1"
-	}
-	var builder pgx.ExtendedQueryBuilder
-	described, err := conn.PgConn().Prepare(ctx, "", sql, []uint32{pgtype.TimestamptzOID, pgtype.IntervalOID})
-	if err != nil {
-		return nil, err
-	}
-	if err := builder.Build(conn.TypeMap(), described, []any{oldest, lag}); err != nil {
-		return nil, err
-	}
-	result := conn.PgConn().ExecPrepared(ctx, "", builder.ParamValues, builder.ParamFormats, []int16{pgx.BinaryFormatCode}).Read()
-	if result.Err != nil {
-		return nil, result.Err
-	}
-	return result.Rows[0][0], nil
+	_, err := conn.Exec(ctx, "ROLLBACK TO SAVEPOINT millrace_text")
+	return &text, err
 }
 
 // checkCursor finds out whether the cursor column can be one.
@@ -186,14 +185,10 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 		return nil
 	}
 	switch d.cursor.OID {
-	case pgtype.TimestampOID, pgtype.TimestamptzOID:
-	case pgtype.DateOID:
-		if r.oldest {
-			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and OldestTransaction needs a timestamp with time zone", r.cursor, d.cursor.TypeName))
-		}
+	case pgtype.TimestampOID, pgtype.TimestamptzOID, pgtype.DateOID:
 	default:
 		if r.held() {
-			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and Lag and OldestTransaction need a timestamp", r.cursor, d.cursor.TypeName))
+			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and Lag and OldestTransaction need a timestamp or a date", r.cursor, d.cursor.TypeName))
 		}
 	}
 	if err := r.checkSessions(ctx, conn); err != nil {
@@ -210,23 +205,20 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 // planner knows, and knows better: since 18 a NOT NULL may be NOT VALID.
 const notNullQuery = `
 SELECT attnotnull AND pg_catalog.current_setting('server_version_num')::int < 170000
-FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attname = $2 AND attnum > 0`
+FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::oid AND attname = $2 AND attnum > 0`
 
 // checkNulls looks for rows that no range would hold.
 func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if d.relation != nil {
 		var notNull bool
-		if err := conn.QueryRow(ctx, notNullQuery, d.relation.oid, r.cursor).Scan(&notNull); err != nil || notNull {
+		if err := conn.QueryRow(ctx, notNullQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), r.cursor).Scan(&notNull); err != nil || notNull {
 			return err
 		}
 	}
 	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + pgx.Identifier{r.cursor}.Sanitize() + " IS NULL)"
-	if err := r.prepareOver(ctx, conn, sql); err != nil {
-		return err
-	}
-	result := conn.PgConn().ExecPrepared(ctx, "", d.params, d.paramFormats, nil).Read()
+	result := conn.PgConn().ExecParams(ctx, sql, d.params, nil, d.paramFormats, nil).Read()
 	if result.Err != nil {
-		return result.Err
+		return r.subqueryProblem(result.Err)
 	}
 	if string(result.Rows[0][0]) == "t" {
 		return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is null in some rows, which no run would read; make it NOT NULL, or leave those rows out by a Query", r.cursor))
@@ -249,7 +241,7 @@ func (r *pgSource) checkSessions(ctx context.Context, conn *pgx.Conn) error {
 	}
 	var standby, visible, prepared bool
 	var user string
-	if err := conn.QueryRow(ctx, sessionsQuery).Scan(&standby, &visible, &prepared, &user); err != nil {
+	if err := conn.QueryRow(ctx, sessionsQuery, pgcatalog.Unnamed).Scan(&standby, &visible, &prepared, &user); err != nil {
 		return err
 	}
 	switch {

@@ -9,20 +9,22 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
 	"github.com/millrace/millrace/pipeline"
 )
 
-// pgDescription is what the server said of the statement that reads a source. The
-// statement is left prepared on the connection, as the unnamed one.
+// pgDescription is what the server said of the statement that reads a source.
 type pgDescription struct {
+	sql     string // the statement
+	wrapped bool   // it is built around the user's query
+
 	relation *pgRelation      // nil for a query
 	present  []pgcodec.Column // all columns of the table, or of the query's result
 	columns  []pgcodec.Column // those that the statement returns
 	cursor   *pgcodec.Column  // of the Cursor, nil without one
+	modifier int32            // of the cursor's type: its precision, or -1
 	empty    bool             // the range holds nothing
 
 	params        [][]byte
@@ -31,7 +33,7 @@ type pgDescription struct {
 }
 
 // describe looks the table up, builds the statement that reads the part and the range,
-// and has it described. Nothing is run.
+// and says what it returns. Nothing is run.
 func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.Range, part pgPart) (*pgDescription, error) {
 	d := &pgDescription{}
 	var err error
@@ -52,7 +54,7 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 	if len(described.Fields) == 0 {
 		return nil, pipeline.Permanent(fmt.Errorf("%s returns no columns: nothing could be read from it", r.kind()))
 	}
-	if d.present, err = columnsOf(ctx, conn, described.Fields); err != nil {
+	if d.present, err = pgcatalog.ResultColumns(ctx, conn, described.Fields); err != nil {
 		return nil, err
 	}
 	if r.cursor != "" {
@@ -61,10 +63,10 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 			return nil, pipeline.Permanent(r.noCursorColumn(d.present))
 		}
 		cursor := d.present[i]
-		if err := conn.QueryRow(ctx, "SELECT pg_catalog.format_type($1, NULL)", cursor.OID).Scan(&cursor.TypeName); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT pg_catalog.format_type($1::text::oid, NULL)", pgcatalog.Unnamed, pgcatalog.OIDText(cursor.OID)).Scan(&cursor.TypeName); err != nil {
 			return nil, err
 		}
-		d.cursor = &cursor
+		d.cursor, d.modifier = &cursor, described.Fields[i].TypeModifier
 	}
 	if d.relation != nil {
 		d.columns = r.wanted(d.present)
@@ -86,21 +88,25 @@ func (r *pgSource) describe(ctx context.Context, conn *pgx.Conn, span pipeline.R
 	if err != nil || d.empty {
 		return d, err
 	}
-	if d.relation == nil && where == "" {
-		// The query was described last, unless types had to be looked up since.
-		_, err = conn.PgConn().Prepare(ctx, "", r.query, nil)
-		return d, err
+	switch {
+	case d.relation != nil:
+		d.sql = "SELECT " + columnList(d.columns) + " FROM " + r.from(d.relation) + where
+	case where != "":
+		d.sql, d.wrapped = "SELECT * FROM "+r.from(nil)+where, true
+	default:
+		d.sql = r.query
 	}
-	names := "*"
-	if d.relation != nil {
-		names = columnList(d.columns)
-	}
-	return d, r.prepareOver(ctx, conn, "SELECT "+names+" FROM "+r.from(d.relation)+where)
+	return d, nil
 }
 
 // prepareOver prepares a statement that is built over the table or the query.
 func (r *pgSource) prepareOver(ctx context.Context, conn *pgx.Conn, sql string) error {
 	_, err := conn.PgConn().Prepare(ctx, "", sql, nil)
+	return r.subqueryProblem(err)
+}
+
+// subqueryProblem explains an error of a statement that is built over the table or the query.
+func (r *pgSource) subqueryProblem(err error) error {
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		refused.Position = 0 // in another text than the user's
@@ -212,66 +218,3 @@ func columnList(columns []pgcodec.Column) string {
 // trimQuery lets a query stand in parentheses: without the semicolon that it may
 // end with.
 func trimQuery(query string) string { return strings.TrimRight(query, "; \t\r\n") }
-
-// typesQuery describes types that pgx does not know: those that extensions and users
-// made. Their OIDs differ from database to database.
-const typesQuery = `
-SELECT t.oid, pg_catalog.format_type(t.oid, NULL),
-       t.typsend::oid IN ('pg_catalog.textsend'::regproc, 'pg_catalog.varcharsend'::regproc, 'pg_catalog.enum_send'::regproc),
-       coalesce(e.oid, 0),
-       coalesce(e.typsend::oid IN ('pg_catalog.textsend'::regproc, 'pg_catalog.varcharsend'::regproc, 'pg_catalog.enum_send'::regproc), false)
-FROM pg_catalog.pg_type AS t
-LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem AND t.typlen = -1 AND t.typcategory = 'A'
-WHERE t.oid = ANY ($1::oid[])`
-
-// columnsOf turns a description of a result into columns. Types that pgx does not
-// know come as text, which every type has, unless their binary form is that text.
-func columnsOf(ctx context.Context, conn *pgx.Conn, fields []pgconn.FieldDescription) ([]pgcodec.Column, error) {
-	types := conn.TypeMap()
-	columns := pgcodec.FromDescriptions(fields)
-	var unknown []uint32
-	for i := range columns {
-		c := &columns[i]
-		if _, ok := types.TypeForOID(c.OID); !ok {
-			unknown = append(unknown, c.OID)
-		} else {
-			c.Text = !pgcodec.HasBinary(*c, types)
-		}
-	}
-	if len(unknown) == 0 {
-		return columns, nil
-	}
-	rows, err := conn.Query(ctx, typesQuery, unknown)
-	if err != nil {
-		return nil, err
-	}
-	var oid, element uint32
-	var name string
-	var text, textElement bool
-	_, err = pgx.ForEachRow(rows, []any{&oid, &name, &text, &element, &textElement}, func() error {
-		for i := range columns {
-			c := &columns[i]
-			if c.OID != oid {
-				continue
-			}
-			c.TypeName = name
-			switch {
-			case text:
-				c.Enum = true
-			case element != 0 && knownBinary(types, element):
-				c.ElemOID = element
-			case element != 0 && textElement:
-				c.ElemOID, c.Enum = element, true
-			default:
-				c.Text, c.ElemOID = true, element
-			}
-		}
-		return nil
-	})
-	return columns, err
-}
-
-func knownBinary(types *pgtype.Map, oid uint32) bool {
-	t, ok := types.TypeForOID(oid)
-	return ok && t.Codec.FormatSupported(pgtype.BinaryFormatCode)
-}

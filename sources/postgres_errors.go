@@ -21,6 +21,7 @@ const (
 	insufficientPrivilege = "42501"
 	readOnlyTransaction   = "25006"
 	undefinedFunction     = "42883"
+	lockNotAvailable      = "55P03"
 )
 
 func isCode(err error, code string) bool {

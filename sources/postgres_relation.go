@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/internal/pgcodec"
@@ -41,13 +40,14 @@ func (r *pgSource) findRelation(ctx context.Context, conn *pgx.Conn) (*pgRelatio
 	}
 	rel := &pgRelation{}
 	var usage bool
-	err = conn.QueryRow(ctx, relationQuery, name, schema).Scan(&rel.oid, &rel.schema, &rel.name, &usage, &r.user)
+	err = conn.QueryRow(ctx, relationQuery, pgcatalog.Unnamed, name, schema).Scan(&rel.oid, &rel.schema, &rel.name, &usage, &r.user)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, r.noRelation(ctx, conn, schema, name)
 	}
 	if err != nil {
 		return nil, err
 	}
+	r.oid = rel.oid
 	if !usage { // the server would refuse to describe it
 		return nil, pipeline.Permanent(fmt.Errorf("role %q may not use schema %q; allow it by GRANT USAGE ON SCHEMA %s TO %s",
 			r.user, rel.schema, pgx.Identifier{rel.schema}.Sanitize(), pgx.Identifier{r.user}.Sanitize()))
@@ -67,7 +67,7 @@ LIMIT 10000`
 
 // noRelation says that a table is not there, and which are near.
 func (r *pgSource) noRelation(ctx context.Context, conn *pgx.Conn, schema, name string) error {
-	rows, err := conn.Query(ctx, candidatesQuery, schema)
+	rows, err := conn.Query(ctx, candidatesQuery, pgcatalog.Unnamed, schema)
 	if err != nil {
 		return err
 	}
@@ -125,13 +125,14 @@ func nearestNames(name string, names []string) []string {
 const accessQuery = `
 SELECT coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}')
 FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid = $1 AND a.attname = ANY ($2::text[]) AND a.attnum > 0
+WHERE a.attrelid = $1::text::oid AND a.attname = ANY ($2::text[]) AND a.attnum > 0
   AND NOT pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')`
 
 // checkAccess finds missing rights, which a statement meets only when it is run.
 func (r *pgSource) checkAccess(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if d.relation == nil {
-		return r.checkQuery(ctx, conn, d)
+		// The rest is said when the query is planned.
+		return conn.QueryRow(ctx, "SELECT current_user::text", pgcatalog.Unnamed).Scan(&r.user)
 	}
 	var names, refused []string
 	for _, c := range d.columns {
@@ -140,7 +141,7 @@ func (r *pgSource) checkAccess(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	if d.cursor != nil && !slices.Contains(names, d.cursor.Name) {
 		names = append(names, d.cursor.Name)
 	}
-	if err := conn.QueryRow(ctx, accessQuery, d.relation.oid, names).Scan(&refused); err != nil {
+	if err := conn.QueryRow(ctx, accessQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), names).Scan(&refused); err != nil {
 		return err
 	}
 	if len(refused) == 0 {
@@ -155,23 +156,4 @@ func (r *pgSource) checkAccess(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	}
 	return pipeline.Permanent(fmt.Errorf("role %q may not read %s; allow it by GRANT SELECT ON %s TO %s",
 		r.user, what, r.from(d.relation), pgx.Identifier{r.user}.Sanitize()))
-}
-
-// checkQuery has the query planned, which finds missing rights and Args that the server
-// cannot read, without running it.
-func (r *pgSource) checkQuery(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
-	if err := conn.QueryRow(ctx, "SELECT current_user::text").Scan(&r.user); err != nil {
-		return err
-	}
-	const explain = "EXPLAIN "
-	pg := conn.PgConn()
-	if _, err := pg.Prepare(ctx, "", explain+r.query, nil); err != nil {
-		return nil // what has no plan (SHOW, for example) is left to the run
-	}
-	err := pg.ExecPrepared(ctx, "", d.params, d.paramFormats, nil).Read().Err
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
-		refused.Position = max(0, refused.Position-int32(len(explain)))
-	}
-	return err
 }

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/pgcatalog"
+	"github.com/millrace/millrace/internal/pgunit"
+	"github.com/millrace/millrace/pipeline"
 )
 
 const (
@@ -22,52 +27,126 @@ const (
 
 // readSettings are made for the transaction only. They take off the limits of time that a
 // role may have for other work: reading lasts as long as the run, and waits for the stages
-// behind. transaction_timeout is new in version 17. Strings are UTF-8, whatever the
-// role's own encoding is.
-const readSettings = `
-SELECT pg_catalog.set_config(name, value, true)
-FROM (VALUES ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'),
-             ('client_encoding', 'UTF8')) AS s (name, value)
-WHERE pg_catalog.current_setting(name, true) IS NOT NULL`
+// behind. Strings are UTF-8, whatever the role's own encoding is. They are set by SET, which
+// takes no snapshot.
+const readSettings = `;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL client_encoding = 'UTF8'`
 
-// begin takes a connection and begins the transaction that a source reads in, in the
-// snapshot of that ID if there is one.
-func (r *pgSource) begin(ctx context.Context, snapshot string) (*pgxpool.Conn, error) {
-	conn, err := r.pool.Acquire(ctx)
-	if err != nil {
-		return nil, r.at(pgcatalog.ConnectProblem(ctx, r.pool, err))
-	}
-	err = r.during(ctx, conn, func(ctx context.Context, _ func()) error {
-		if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
-			return err
+// opening is the SQL that begins the transaction that a source reads in, in the snapshot of
+// that ID if there is one.
+func (r *pgSource) opening(conn *pgxpool.Conn, snapshot string) (string, error) {
+	sql := "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	if snapshot != "" { // before the first query
+		literal, err := snapshotLiteral(snapshot)
+		if err != nil {
+			return "", err
 		}
-		if snapshot != "" { // before the first query
-			literal, err := snapshotLiteral(snapshot)
+		sql += "; SET TRANSACTION SNAPSHOT " + literal
+	}
+	sql += readSettings
+	if serverVersion(conn.Conn().PgConn()) >= 17 {
+		sql += "; SET LOCAL transaction_timeout = 0"
+	}
+	if !setsLockTimeout(conn.Conn().Config()) {
+		sql += fmt.Sprintf("; SET LOCAL lock_timeout = %d", lockPatience.Milliseconds())
+	}
+	return sql, nil
+}
+
+// serverVersion is the server's major version, 0 if it does not say.
+func serverVersion(pg *pgconn.PgConn) int {
+	major, _, _ := strings.Cut(pg.ParameterStatus("server_version"), ".")
+	digits := strings.IndexFunc(major, func(c rune) bool { return c < '0' || c > '9' })
+	if digits >= 0 { // 18beta1
+		major = major[:digits]
+	}
+	n, _ := strconv.Atoi(major)
+	return n
+}
+
+// acquire takes a connection of the pool, in a bounded time.
+func (r *pgSource) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	bounded, cancel := context.WithTimeout(ctx, pgunit.AcquireTimeout)
+	defer cancel()
+	conn, err := r.pool.Acquire(bounded)
+	if err == nil {
+		return conn, nil
+	}
+	if s := r.pool.Stat(); bounded.Err() != nil && ctx.Err() == nil && s.AcquiredConns() >= s.MaxConns() {
+		return nil, pipeline.Transient(r.at(fmt.Errorf("pool of database %q: all %d connections were in use for %v",
+			r.pool.Config().ConnConfig.Database, s.MaxConns(), pgunit.AcquireTimeout)))
+	}
+	return nil, r.at(pgcatalog.ConnectProblem(ctx, r.pool, err))
+}
+
+// opened is a transaction that a source reads in, with what is read in it.
+type opened struct {
+	conn *pgxpool.Conn
+	d    *pgDescription
+}
+
+// open takes a connection and begins a transaction on it, in which the part and the range
+// are described, checked (unless check is nil) and settled. If the snapshot is not one of
+// another transaction, it begins anew until the snapshot is as new as the files that are
+// to be read.
+func (r *pgSource) open(ctx context.Context, snapshot string, span pipeline.Range, part pgPart, check func(context.Context, *pgx.Conn, *pgDescription) error) (opened, error) {
+	conn, err := r.acquire(ctx)
+	if err != nil {
+		return opened{}, err
+	}
+	o := opened{conn: conn}
+	for try := 1; ; try++ {
+		err = r.during(ctx, conn, func(ctx context.Context, _ func()) (err error) {
+			sql, err := r.opening(conn, snapshot)
 			if err != nil {
 				return err
 			}
-			if _, err := conn.Exec(ctx, "SET TRANSACTION SNAPSHOT "+literal); err != nil {
+			if _, err := conn.Exec(ctx, sql); err != nil {
 				return err
 			}
+			if o.d, err = r.describe(ctx, conn.Conn(), span, part); err != nil || o.d.empty {
+				return err
+			}
+			if check != nil {
+				if err := check(ctx, conn.Conn(), o.d); err != nil {
+					return err
+				}
+			}
+			return r.settle(ctx, conn.Conn(), o.d)
+		})
+		var stale *staleError
+		again := errors.As(err, &stale) && snapshot == "" && try < maxSnapshots
+		if errors.Is(err, errNoPlan) {
+			r.unplanned, again = true, true
 		}
-		_, err = conn.Exec(ctx, readSettings)
-		return err
-	})
-	if err != nil {
-		r.end(conn)
-		return nil, err
+		if err == nil {
+			return o, nil
+		}
+		if !again {
+			r.end(conn)
+			return opened{}, err
+		}
+		if err := r.rollback(conn); err != nil {
+			r.end(conn)
+			return opened{}, pipeline.Transient(r.at(err))
+		}
 	}
-	return conn, nil
+}
+
+func (r *pgSource) rollback(conn *pgxpool.Conn) error {
+	ctx, cancel := context.WithTimeout(context.Background(), interruptGrace)
+	defer cancel()
+	_, err := conn.Exec(ctx, "ROLLBACK")
+	return err
 }
 
 // end ends the transaction and gives the connection back. The pool closes one that
 // is not fit to be used again.
 func (r *pgSource) end(conn *pgxpool.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), interruptGrace)
-	defer cancel()
 	if pg := conn.Conn().PgConn(); !pg.IsClosed() && !pg.IsBusy() && pg.TxStatus() != 'I' {
-		// Nothing was written, and a failure closes the connection.
-		_, _ = conn.Exec(ctx, "ROLLBACK")
+		_ = r.rollback(conn) // nothing was written, and a failure closes the connection
 	}
 	conn.Release()
 }
@@ -96,6 +175,9 @@ func (r *pgSource) during(ctx context.Context, conn *pgxpool.Conn, f func(ctx co
 	err := f(guarded, stop)
 	close(ended)
 	<-watched
+	if isCode(err, lockNotAvailable) && ctx.Err() == nil {
+		return r.at(r.lockProblem(conn, err))
+	}
 	return r.explain(ctx, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/internal/pgcatalog"
 	"github.com/millrace/millrace/pipeline"
 )
 
@@ -41,11 +42,18 @@ func (s Postgres[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], er
 	if err := r.settings(); err != nil {
 		return nil, err
 	}
+	if r.inRun {
+		return nil, pipeline.Permanent(r.at(errors.New("InRun reads through the run's one connection, in one lane; leave Parallel out")))
+	}
 	if r.table == "" || n < 2 {
 		pipeline.LoggerFrom(ctx).Debug("read in one part: a query has no pages to split it by")
 		return []pipeline.Source[T]{s}, nil
 	}
-	conns, pages, err := r.open(ctx, n)
+	span, err := r.span(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conns, pages, err := r.openParts(ctx, span, n)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +62,7 @@ func (s Postgres[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], er
 	}
 	var parts []pipeline.Source[T]
 	for i, conn := range conns {
-		part := &postgresPart[T]{source: r, conn: conn, part: pageRange(pages, i, len(conns))}
+		part := &postgresPart[T]{source: r, conn: conn, span: span, part: pageRange(pages, i, len(conns))}
 		// A part that nobody comes to read, since the run has failed, gives its connection back.
 		part.unread = context.AfterFunc(ctx, func() {
 			if conn := part.take(); conn != nil {
@@ -80,15 +88,19 @@ func pageRange(pages int64, i, n int) pgPart {
 	return p
 }
 
-// open begins a transaction for each part, none if the table cannot be split or
+// openParts begins a transaction for each part, none if the table cannot be split or
 // is too small. The first exports its snapshot and is a part like the others, so that no
-// connection is there only to hold it.
-func (r *pgSource) open(ctx context.Context, n int) (conns []*pgxpool.Conn, pages int64, err error) {
-	first, err := r.begin(ctx, "")
+// connection is there only to hold it. Each has the table's locks.
+func (r *pgSource) openParts(ctx context.Context, span pipeline.Range, n int) (conns []*pgxpool.Conn, pages int64, err error) {
+	o, err := r.open(ctx, "", span, pgPart{}, nil)
 	if err != nil {
 		return nil, 0, err
 	}
+	first := o.conn
 	conns = append(conns, first)
+	if o.d.empty {
+		n = 1
+	}
 	defer func() {
 		if err != nil || len(conns) == 1 {
 			for _, c := range conns {
@@ -99,19 +111,15 @@ func (r *pgSource) open(ctx context.Context, n int) (conns []*pgxpool.Conn, page
 	}()
 	var snapshot string
 	err = r.during(ctx, first, func(ctx context.Context, _ func()) error {
-		rel, err := r.findRelation(ctx, first.Conn())
-		if err != nil {
-			return err
-		}
 		var heap bool
-		if heap, pages, err = extent(ctx, first.Conn(), rel); err != nil {
+		if heap, pages, err = extent(ctx, first.Conn(), o.d.relation); err != nil {
 			return err
 		}
 		if n = min(n, int(pages/minPartPages)); !heap || n < 2 {
 			n = 1
 			return nil
 		}
-		return first.QueryRow(ctx, "SELECT pg_catalog.pg_export_snapshot()").Scan(&snapshot)
+		return first.QueryRow(ctx, "SELECT pg_catalog.pg_export_snapshot()", pgcatalog.Unnamed).Scan(&snapshot)
 	})
 	if err != nil {
 		return conns, 0, err
@@ -119,7 +127,7 @@ func (r *pgSource) open(ctx context.Context, n int) (conns []*pgxpool.Conn, page
 	for len(conns) < n {
 		// Two runs that wait for each other's connections would wait for ever.
 		patient, cancel := context.WithTimeout(ctx, partPatience)
-		conn, err := r.begin(patient, snapshot)
+		more, err := r.open(patient, snapshot, span, pgPart{}, nil)
 		cancel()
 		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 			pipeline.LoggerFrom(ctx).Warn("fewer lanes: the pool has no free connection", "lanes", len(conns), "wanted", n)
@@ -128,7 +136,7 @@ func (r *pgSource) open(ctx context.Context, n int) (conns []*pgxpool.Conn, page
 		if err != nil {
 			return conns, 0, err
 		}
-		conns = append(conns, conn)
+		conns = append(conns, more.conn)
 	}
 	return conns, pages, nil
 }
@@ -138,7 +146,7 @@ func (r *pgSource) open(ctx context.Context, n int) (conns []*pgxpool.Conn, page
 // itself, so the ranges cover all of them.
 const extentQuery = `
 WITH RECURSIVE tree AS (
-  SELECT $1::oid AS oid
+  SELECT $1::text::oid AS oid
   UNION
   SELECT i.inhrelid FROM pg_catalog.pg_inherits AS i JOIN tree ON i.inhparent = tree.oid
 )
@@ -149,13 +157,14 @@ FROM tree JOIN pg_catalog.pg_class AS c ON c.oid = tree.oid
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam`
 
 func extent(ctx context.Context, conn *pgx.Conn, rel *pgRelation) (heap bool, pages int64, err error) {
-	err = conn.QueryRow(ctx, extentQuery, rel.oid).Scan(&heap, &pages)
+	err = conn.QueryRow(ctx, extentQuery, pgcatalog.Unnamed, pgcatalog.OIDText(rel.oid)).Scan(&heap, &pages)
 	return heap, pages, err
 }
 
 // postgresPart reads one range of pages, in a transaction that was begun for it.
 type postgresPart[T any] struct {
 	source *pgSource
+	span   pipeline.Range
 	part   pgPart
 	unread func() bool // ends the wait for the end of a run that does not come
 
@@ -183,5 +192,13 @@ func (p *postgresPart[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) 
 	}
 	r := *p.source // which parts share
 	defer r.end(conn)
-	return extract(ctx, &r, conn, p.part, out)
+	o := opened{conn: conn}
+	err := r.during(ctx, conn, func(ctx context.Context, _ func()) (err error) {
+		o.d, err = r.describe(ctx, conn.Conn(), p.span, p.part)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return extract(ctx, &r, o, out)
 }

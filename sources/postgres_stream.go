@@ -34,26 +34,21 @@ func stream[T any](place string, rows *pgconn.ResultReader, decoder *pgcodec.Dec
 }
 
 func streamRows[T any](place string, rows *pgconn.ResultReader, decoder *pgcodec.Decoder[T], out *pipeline.Writer[T]) error {
-	var none T
 	batch, bytes := out.NewBatch(), 0
 	for rows.NextRow() {
 		values := rows.Values()
-		n := len(batch)
-		batch = append(batch, none) // the memory may hold an old record
-		if err := decoder.Decode(values, &batch[n]); err != nil {
-			var bad *pgcodec.ValueError
-			if !errors.As(err, &bad) {
-				return err
-			}
-			batch = batch[:n]
-			if err := out.Reject(rejectOf(place, bad)); err != nil {
+		var reject *pipeline.Reject
+		var err error
+		if batch, reject, err = decode(place, decoder, values, batch); err != nil {
+			return err
+		}
+		if reject != nil {
+			if err := out.Reject(*reject); err != nil {
 				return &runError{err}
 			}
 			continue
 		}
-		for _, v := range values {
-			bytes += len(v)
-		}
+		bytes += size(values)
 		if len(batch) == cap(batch) || bytes >= maxBatchBytes {
 			out.AddBytes(int64(bytes))
 			if err := out.WriteBatch(batch); err != nil {
@@ -67,6 +62,30 @@ func streamRows[T any](place string, rows *pgconn.ResultReader, decoder *pgcodec
 		return &runError{err}
 	}
 	return nil
+}
+
+// decode adds a row to the batch, or returns the reject that it is.
+func decode[T any](place string, decoder *pgcodec.Decoder[T], values [][]byte, batch []T) ([]T, *pipeline.Reject, error) {
+	var none T
+	n := len(batch)
+	batch = append(batch, none) // the memory may hold an old record
+	err := decoder.Decode(values, &batch[n])
+	if err == nil {
+		return batch, nil, nil
+	}
+	var bad *pgcodec.ValueError
+	if !errors.As(err, &bad) {
+		return batch[:n], nil, err
+	}
+	reject := rejectOf(place, bad)
+	return batch[:n], &reject, nil
+}
+
+func size(values [][]byte) (bytes int) {
+	for _, v := range values {
+		bytes += len(v)
+	}
+	return bytes
 }
 
 // runError is an error that comes from the run, not from the server: it is passed

@@ -28,6 +28,10 @@ func (e *ServerError) Error() string {
 		b.WriteString(" (" + strings.TrimSuffix(e.Err.Hint, ".") + ")")
 	}
 	fmt.Fprintf(&b, " (SQLSTATE %s)", e.Err.Code)
+	if e.Err.Code == "26000" || e.Err.Code == "42P05" {
+		// The server has lost, or found, a statement that was prepared by name.
+		b.WriteString("; a pooler between (PgBouncer) gives each transaction another connection: add default_query_exec_mode=exec to the database's URL, or set the pooler's pool_mode to session, or its max_prepared_statements")
+	}
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 

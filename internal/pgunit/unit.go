@@ -38,7 +38,8 @@ type Unit struct {
 	leave   func()    // lets the next run of this process come
 
 	mu     sync.Mutex
-	stages int // temporary tables that were named
+	stages  int // temporary tables that were named
+	cursors int // that were named
 
 	prepared bool
 	xid      string // "" if the transaction has written nothing
@@ -144,6 +145,24 @@ func (u *Unit) start(ctx context.Context) error {
 	}
 	u.backend.find(&b)
 	return u.problem(ctx, conn.SendBatch(ctx, &b).Close())
+}
+
+// Reader begins a transaction that is nobody's but the caller's and only reads, for those who come to a unit that an
+// earlier attempt has committed. The caller ends it by Rollback.
+func Reader(ctx context.Context, pool *pgxpool.Pool) (*Unit, error) {
+	conn, err := acquire(ctx, pool)
+	if err != nil {
+		return nil, err
+	}
+	u := &Unit{pool: pool, name: fmt.Sprintf("database %q", pool.Config().ConnConfig.Database), leave: func() {}, conn: conn}
+	var b pgx.Batch
+	b.Queue("begin isolation level repeatable read read only")
+	b.Queue(settings)
+	if err := u.problem(ctx, conn.Conn().SendBatch(ctx, &b).Close()); err != nil {
+		u.discard(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return u, nil
 }
 
 func (u *Unit) problem(ctx context.Context, err error) error {
