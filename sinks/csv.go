@@ -141,7 +141,9 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 }
 
 // Datasets says which file is written.
-func (c CSV[T]) Datasets(ctx context.Context) ([]pipeline.Dataset, error) { return c.output().Datasets(ctx) }
+func (c CSV[T]) Datasets(ctx context.Context) ([]pipeline.Dataset, error) {
+	return c.output().Datasets(ctx)
+}
 
 // Finish completes a commit that was cut short between the databases and the file.
 func (c CSV[T]) Finish(ctx context.Context) error { return c.output().Finish(ctx) }

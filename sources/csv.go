@@ -221,7 +221,9 @@ func (c CSV[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error {
 }
 
 // Datasets says which files are read.
-func (c CSV[T]) Datasets(ctx context.Context) ([]pipeline.Dataset, error) { return c.input().Datasets(ctx) }
+func (c CSV[T]) Datasets(ctx context.Context) ([]pipeline.Dataset, error) {
+	return c.input().Datasets(ctx)
+}
 
 // Incremental tells whether NewFiles is set.
 func (c CSV[T]) Incremental() bool { return c.NewFiles }
