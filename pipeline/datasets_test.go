@@ -24,6 +24,12 @@ func (place) Load(_ context.Context, in *pipeline.Reader[int]) error {
 	}
 	return nil
 }
+
+// Claims says that both are of one database.
+func (place) Claims() []pipeline.Claim {
+	return []pipeline.Claim{{Key: "db", Name: "the pool", Capacity: 10, Need: 1, Shared: true}}
+}
+
 func (p place) Datasets(context.Context) ([]pipeline.Dataset, error) { return p.datasets, p.err }
 
 func TestASourceThatWouldReadPastWhatTheRunWrites(t *testing.T) {

@@ -85,3 +85,40 @@ func ExamplePostgresState() {
 	// succeeded false <nil>
 	// succeeded true <nil>
 }
+
+// A rule that the loaded rows must keep: a run that breaks it leaves nothing.
+func ExampleCheck() {
+	pool, done := exampleDB()
+	defer done()
+
+	p := pipeline.New("totals", pipeline.Options{})
+	totals := pipeline.From(p, "extract", give(productTotal{"pen", 3}, productTotal{"ink", -5}))
+	load := pipeline.To(totals, "load", sinks.Postgres[productTotal]{Pool: pool, Table: "totals", Create: true})
+	pipeline.Do(p, "check", sinks.Check(pool, "no total is negative", "select * from totals where quantity < $1", 0), pipeline.After(load))
+	_, err := p.Run(context.Background())
+	fmt.Println(err)
+	// Output: totals: check: check "no total is negative": 1 row breaks it: (product "ink", quantity "-5")
+}
+
+// A step looks at what the run has loaded, before it is committed.
+func ExampleQuery() {
+	pool, done := exampleDB()
+	defer done()
+
+	p := pipeline.New("totals", pipeline.Options{})
+	totals := pipeline.From(p, "extract", give(productTotal{"pen", 3}, productTotal{"ink", 5}))
+	load := pipeline.To(totals, "load", sinks.Postgres[productTotal]{Pool: pool, Table: "totals", Create: true})
+	pipeline.Do(p, "tell", func(ctx context.Context) error {
+		for total, err := range sinks.Query[productTotal](ctx, pool, "select product, quantity from totals where quantity > $1 order by product", 4) {
+			if err != nil {
+				return err
+			}
+			fmt.Println(total.Product, total.Quantity)
+		}
+		return nil
+	}, pipeline.After(load))
+	if _, err := p.Run(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output: ink 5
+}

@@ -27,7 +27,7 @@ func TestQueryReadsWhatTheRunHasWritten(t *testing.T) {
 			}
 			all++
 		}
-		for row, err := range sinks.Query[total](ctx, pool, "select id from items order by id") {
+		for row, err := range sinks.Query[total](ctx, pool, "select id, name from items order by id") {
 			if err != nil {
 				return err
 			}
@@ -35,7 +35,7 @@ func TestQueryReadsWhatTheRunHasWritten(t *testing.T) {
 				break
 			}
 		}
-		for row, err := range sinks.Query[total](ctx, pool, "select 1::bigint as id where false") {
+		for row, err := range sinks.Query[total](ctx, pool, "select 1::bigint as id, null as name where false") {
 			return fmt.Errorf("a row: %v, %w", row, err)
 		}
 		return nil
@@ -65,7 +65,7 @@ func TestQueryThatCannotBeRead(t *testing.T) {
 		{"select id from items where id = $1", nil, "the statement has 1 parameters, and there are 0 values", true},
 		{"select null::bigint as id", nil, `column "id"`, true},
 		{"select 'x' as id", nil, `column "id"`, true},
-		{"select 1 as other", nil, `"ID"`, true},
+		{"select 1 as other", nil, `there is no column "id"`, true},
 		{"select 1 / 0 as id", nil, "division by zero", true},
 	} {
 		t.Run(test.sql, func(t *testing.T) {

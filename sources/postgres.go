@@ -189,6 +189,9 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 	})
 	if err == nil {
 		r.end(o.conn)
+		if r.inRun && r.unplanned {
+			err = pipeline.Permanent(r.at(errNoCursor))
+		}
 	}
 	return errors.Join(append(problems, err)...)
 }

@@ -24,6 +24,8 @@ const (
 	lockNotAvailable      = "55P03"
 )
 
+const readOnlyAdvice = "a source reads in a read-only transaction; use a step (pipeline.Do) for what writes"
+
 func isCode(err error, code string) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == code
@@ -35,7 +37,7 @@ func (r *pgSource) refusal(refused *pgconn.PgError) error {
 	switch refused.Code {
 	case readOnlyTransaction:
 		// By its class worth a retry, but here it is the source's own transaction.
-		return pipeline.Permanent(fmt.Errorf("%w: a source reads in a read-only transaction; use a step (pipeline.Do) for what writes", err))
+		return pipeline.Permanent(fmt.Errorf("%w: %s", err, readOnlyAdvice))
 	case insufficientPrivilege:
 		if grant := r.grant(refused.Message); grant != "" {
 			return fmt.Errorf("%w; allow it by %s", err, grant)

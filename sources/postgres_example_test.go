@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/devdb"
 	"github.com/millrace/millrace/pipeline"
+	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
+	"github.com/millrace/millrace/transforms"
 )
 
 // exampleDatabase is an empty database for an example, gone after done.
@@ -129,4 +132,59 @@ func ExamplePostgres_Bound() {
 	// --
 	// 3 Salt 1 true
 	// --
+}
+
+// A run that reads back what it has just loaded: the ids that the database gave, say.
+func ExamplePostgres_inRun() {
+	pool, done := exampleDatabase(
+		`CREATE TABLE products (id bigint GENERATED ALWAYS AS IDENTITY, name text)`)
+	defer done()
+
+	type newProduct struct{ Name string }
+	type product struct {
+		ID   int64
+		Name string
+	}
+	p := pipeline.New("products", pipeline.Options{})
+	names := pipeline.From(p, "names", sources.Slice[newProduct]{{"Tea"}, {"Rice"}})
+	load := pipeline.To(names, "load", sinks.Postgres[newProduct]{Pool: pool, Table: "products"})
+	products := pipeline.From(p, "read back", sources.Postgres[product]{Pool: pool, Table: "products", InRun: true}, pipeline.After(load))
+	var all []product
+	pipeline.To(products, "keep", sinks.Slice[product]{Into: &all})
+	if _, err := p.Run(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	for _, product := range all {
+		fmt.Println(product.ID, product.Name)
+	}
+	// Output:
+	// 1 Tea
+	// 2 Rice
+}
+
+// A table is read as it was before the run, which replaces it: what is read is cleaned and written back.
+func ExamplePostgres_replaceWhatIsRead() {
+	pool, done := exampleDatabase(
+		`CREATE TABLE names (name text)`, `INSERT INTO names VALUES (' Tea'), ('Rice '), (' ')`)
+	defer done()
+
+	type name struct{ Name string }
+	p := pipeline.New("clean", pipeline.Options{})
+	names := pipeline.From(p, "read", sources.Postgres[name]{Pool: pool, Table: "names"})
+	clean := pipeline.Via(names, "clean", transforms.FlatMap(func(n *name, out []name) ([]name, error) {
+		if trimmed := strings.TrimSpace(n.Name); trimmed != "" {
+			out = append(out, name{trimmed})
+		}
+		return out, nil
+	}))
+	pipeline.To(clean, "replace", sinks.Postgres[name]{Pool: pool, Table: "names", Mode: sinks.Replace})
+	if _, err := p.Run(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	var left string
+	if err := pool.QueryRow(context.Background(), `SELECT string_agg(format('"%s"', name), ' ' ORDER BY name) FROM names`).Scan(&left); err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(left)
+	// Output: "Rice" "Tea"
 }

@@ -109,7 +109,7 @@ func (r *pgSource) inRunProblem(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return err
 	case errors.Is(err, errNoPlan):
-		return pipeline.Permanent(r.at(errors.New("with InRun it is read by a cursor, which only SELECT, VALUES and TABLE can be")))
+		return pipeline.Permanent(r.at(errNoCursor))
 	case !errors.As(err, &refused):
 		return r.at(err)
 	case refused.Code != lockNotAvailable:
@@ -122,3 +122,5 @@ func (r *pgSource) inRunProblem(ctx context.Context, err error) error {
 	defer conn.Release()
 	return r.at(r.lockProblem(conn, err))
 }
+
+var errNoCursor = errors.New("with InRun it is read by a cursor, which only SELECT, VALUES and TABLE can be")

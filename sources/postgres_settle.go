@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,8 +65,12 @@ func (r *pgSource) settle(ctx context.Context, conn *pgx.Conn, d *pgDescription)
 // plan has the statement planned, which takes the locks, and finds missing rights, and Args that the
 // server cannot read. Nothing is run.
 func (r *pgSource) plan(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
-	const explain = "EXPLAIN "
-	err := conn.PgConn().ExecParams(ctx, explain+d.sql, d.params, nil, d.paramFormats, nil).Read().Err
+	const explain = "EXPLAIN (FORMAT JSON, COSTS OFF) "
+	result := conn.PgConn().ExecParams(ctx, explain+d.sql, d.params, nil, d.paramFormats, nil).Read()
+	err := result.Err
+	if err == nil && len(result.Rows) == 1 {
+		return r.checkReads(result.Rows[0][0])
+	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		switch {
@@ -77,6 +82,25 @@ func (r *pgSource) plan(ctx context.Context, conn *pgx.Conn, d *pgDescription) e
 		refused.Position = max(0, refused.Position-int32(len(explain)))
 	}
 	return err
+}
+
+// checkReads finds a plan that writes or locks rows, which the transaction refuses only when it is run. Quotes
+// inside of the plan's texts are escaped, so that no text is taken for a node.
+func (r *pgSource) checkReads(plan []byte) error {
+	what := ""
+	switch {
+	case bytes.Contains(plan, []byte(`"Node Type": "ModifyTable"`)):
+		what = "writes"
+	case bytes.Contains(plan, []byte(`"Node Type": "LockRows"`)) && !r.inRun:
+		what = "locks rows"
+	default:
+		return nil
+	}
+	advice := readOnlyAdvice
+	if r.inRun {
+		advice = "a source only reads; use a step (pipeline.Do) for what writes"
+	}
+	return pipeline.Permanent(fmt.Errorf("the query %s, and %s", what, advice))
 }
 
 // checkFresh returns a [*staleError] if a relation that was locked is not as the snapshot

@@ -285,3 +285,37 @@ func TestPostgresClaims(t *testing.T) {
 		t.Errorf("without a pool: %v", claims)
 	}
 }
+
+// What the server would refuse at the first record is said before data moves.
+func TestPostgresValidatesWhatTheRunWouldMeet(t *testing.T) {
+	pool := database(t, salesTable)
+	const columns = `sale_id, product, quantity`
+	for _, test := range []struct {
+		name, query string
+		args        []any
+		inRun       bool
+		want        string
+	}{
+		{"a query that inserts", `INSERT INTO online_sales VALUES (1, 'p', 1) RETURNING ` + columns, nil, false, "the query writes, and a source reads in a read-only transaction; use a step"},
+		{"a query that deletes in WITH", `WITH gone AS (DELETE FROM online_sales RETURNING *) SELECT ` + columns + ` FROM gone`, nil, false, "the query writes"},
+		{"a query that locks rows", `SELECT ` + columns + ` FROM online_sales FOR UPDATE`, nil, false, "the query locks rows"},
+		{"a value that the server cannot read", `SELECT ` + columns + ` FROM online_sales WHERE sale_id = $1::text::bigint`, []any{"x"}, false, `invalid input syntax for type bigint: "x"`},
+		{"a writing query in the run", `INSERT INTO online_sales VALUES (1, 'p', 1) RETURNING ` + columns, nil, true, "the query writes"},
+		{"what a cursor cannot read", `SHOW TimeZone`, nil, true, "with InRun it is read by a cursor, which only SELECT, VALUES and TABLE can be"},
+		{"a text that looks like a plan", `SELECT ` + columns + ` FROM online_sales WHERE product <> '"Node Type": "ModifyTable"'`, nil, false, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := sources.Postgres[pgSale]{Pool: pool, Query: test.query, Args: test.args, InRun: test.inRun}.Validate(t.Context())
+			if test.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			wants(t, err, "query: ", test.want)
+			if !pipeline.IsPermanent(err) {
+				t.Error("the error is not permanent")
+			}
+		})
+	}
+}

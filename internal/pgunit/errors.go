@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -33,7 +34,9 @@ func (u *Unit) explain(err error) error {
 		return nil
 	}
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Error() == err.Error() { // not inside of something that says more
+	// Not inside of something that says more than that pgx was preparing a batch.
+	if errors.As(err, &refused) && strings.HasSuffix(err.Error(), refused.Error()) &&
+		(refused.Error() == err.Error() || strings.HasPrefix(err.Error(), "error preprocessing batch")) {
 		err = &pgcatalog.ServerError{Err: refused}
 	}
 	if u.conn.Conn().IsClosed() {

@@ -37,7 +37,7 @@ type Unit struct {
 	targets []*Target // belongs to the opening, then to the holder of the turn
 	leave   func()    // lets the next run of this process come
 
-	mu     sync.Mutex
+	mu      sync.Mutex
 	stages  int // temporary tables that were named
 	cursors int // that were named
 
