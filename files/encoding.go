@@ -24,7 +24,7 @@ func encodingOf(name string) (func() transform.Transformer, error) {
 	case "", "utf-8", "utf8":
 		return nil, nil
 	case "utf-16":
-		return nil, errors.New(`Encoding is "utf-16", which does not say the order of bytes: ` +
+		return nil, errors.New(`the Encoding "utf-16" does not say the order of bytes: ` +
 			"leave it out where files begin with a byte order mark, else use utf-16le or utf-16be")
 	case "utf-16le":
 		return func() transform.Transformer { return &utf16{} }, nil
@@ -33,7 +33,7 @@ func encodingOf(name string) (func() transform.Transformer, error) {
 	}
 	e, err := ianaindex.IANA.Encoding(name)
 	if err != nil || e == nil {
-		return nil, fmt.Errorf("Encoding is %q, which is not known here: use a name such as windows-1252, iso-8859-15 or shift_jis", name)
+		return nil, fmt.Errorf("the Encoding %q is not known here: use a name such as windows-1252, iso-8859-15 or shift_jis", name)
 	}
 	return func() transform.Transformer { return marked{e.NewDecoder()} }, nil
 }

@@ -93,10 +93,8 @@ func (d *download) Read(p []byte) (int, error) {
 			return 0, stop
 		}
 		d.breaks++
-		failed := error(nil)
-		if d.breaks > maxBreaks {
-			failed = errors.New("it broke off each time before a byte came")
-		} else {
+		failed := errors.New("it broke off each time before a byte came")
+		if d.breaks <= maxBreaks {
 			failed = d.retry(d.connect)
 		}
 		if failed != nil {

@@ -78,14 +78,14 @@ func (in Input) Check() error {
 	case in.Path == "":
 		return errors.New("no Path is set")
 	case in.Path == Standard && in.Store != nil:
-		return errors.New("Path is -, which is standard input: leave Store out")
+		return errors.New("the Path - is standard input: leave Store out")
 	case in.Path == Standard && in.NewFiles:
 		return errors.New("NewFiles is for files: set Path to one or to a pattern")
 	case in.Store == nil && schemeOf(in.Path) != "":
-		return fmt.Errorf("Path is %q, which is no path of this machine's disk: set Store (files.HTTP for https, module blob for buckets)",
+		return fmt.Errorf("the Path %q is no path of this machine's disk: set Store (files.HTTP for https, module blob for buckets)",
 			withoutSecrets(in.Path))
 	case in.Binary && in.Encoding != "":
-		return errors.New("Encoding is for text")
+		return errors.New("an Encoding is for text")
 	case !in.Binary && unknown != nil:
 		return unknown
 	}
@@ -93,8 +93,8 @@ func (in Input) Check() error {
 }
 
 // schemeOf returns the scheme of what looks like a URL.
-func schemeOf(path string) string {
-	scheme, _, ok := strings.Cut(path, "://")
+func schemeOf(name string) string {
+	scheme, _, ok := strings.Cut(name, "://")
 	if !ok || scheme == "" || strings.ContainsFunc(scheme, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '+' || r == '-' || r == '.')
 	}) {

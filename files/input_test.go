@@ -292,15 +292,15 @@ func TestPatternsMatchOnEveryStoreAlike(t *testing.T) {
 
 func TestSettingsThatCannotBeAreRefused(t *testing.T) {
 	for says, in := range map[string]files.Input{
-		"no Path is set":                         {},
-		"Path is -, which is standard input":     {Path: "-", Store: files.FS(fstest.MapFS{})},
-		"NewFiles is for files":                  {Path: "-", NewFiles: true},
-		`"s3://bucket/a.csv", which is no path`:  {Path: "s3://bucket/a.csv"},
-		`"https://host/a.csv", which is no path`: {Path: "https://user:hush@host/a.csv?signature=hush"},
-		`Compression is "rar"`:                   {Path: "a", Compression: "rar"},
-		`Encoding is "klingon"`:                  {Path: "a", Encoding: "klingon"},
-		"does not say the order of bytes":        {Path: "a", Encoding: "UTF-16"},
-		"Encoding is for text":                   {Path: "a", Binary: true, Encoding: "utf-8"},
+		"no Path is set":                  {},
+		"the Path - is standard input":    {Path: "-", Store: files.FS(fstest.MapFS{})},
+		"NewFiles is for files":           {Path: "-", NewFiles: true},
+		`"s3://bucket/a.csv" is no path`:  {Path: "s3://bucket/a.csv"},
+		`"https://host/a.csv" is no path`: {Path: "https://user:hush@host/a.csv?signature=hush"},
+		`Compression is "rar"`:            {Path: "a", Compression: "rar"},
+		`the Encoding "klingon"`:          {Path: "a", Encoding: "klingon"},
+		"does not say the order of bytes": {Path: "a", Encoding: "UTF-16"},
+		"an Encoding is for text":         {Path: "a", Binary: true, Encoding: "utf-8"},
 	} {
 		err := in.Check()
 		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hush") {

@@ -79,17 +79,14 @@ func (o Output) check() error {
 	case o.Path == "":
 		return errors.New("no Path is set")
 	case o.Path == Standard && o.Store != nil:
-		return errors.New("Path is -, which is standard output: leave Store out")
+		return errors.New("the Path - is standard output: leave Store out")
 	case o.Store == nil && schemeOf(o.Path) != "":
-		return fmt.Errorf("Path is %q, which is no path of this machine's disk: set Store (module blob for buckets)", withoutSecrets(o.Path))
+		return fmt.Errorf("the Path %q is no path of this machine's disk: set Store (module blob for buckets)", withoutSecrets(o.Path))
 	case o.Store != nil && !reflect.TypeOf(o.Store).Comparable():
 		return fmt.Errorf("Store is a %T, which cannot be compared, so that two sinks with one target would not be noticed: use a pointer to it", o.Store)
 	}
-	switch o.Compression {
-	case Auto:
-		if k := Auto.of(o.Path); k != Auto && k.check(true) != nil {
-			return fmt.Errorf("%s: its name says that it is packed with %s, which can be read only: use .gz or .zst, or set Compression", o.Path, k)
-		}
+	if k := o.Compression.of(o.Path); o.Compression == Auto && k != Auto && k.check(true) != nil {
+		return fmt.Errorf("%s: its name says that it is packed with %s, which can be read only: use .gz or .zst, or set Compression", o.Path, k)
 	}
 	return o.Compression.check(true)
 }

@@ -75,8 +75,8 @@ func TestGzipMayBePadded(t *testing.T) {
 
 func TestAPathThatNeedsAStoreIsNamed(t *testing.T) {
 	for path, want := range map[string]string{
-		"s3://bucket/sales.csv":          `Path is "s3://bucket/sales.csv", which is no path of this machine's disk: set Store`,
-		"https://user:secret@host/s.csv": `Path is "https://host/s.csv", which is no path`,
+		"s3://bucket/sales.csv":          `the Path "s3://bucket/sales.csv" is no path of this machine's disk: set Store`,
+		"https://user:secret@host/s.csv": `the Path "https://host/s.csv" is no path`,
 	} {
 		_, _, err := run(t, sources.CSV[sale]{Path: path}, pipeline.Options{})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || !pipeline.IsPermanent(err) {

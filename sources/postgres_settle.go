@@ -87,7 +87,7 @@ func (r *pgSource) plan(ctx context.Context, conn *pgx.Conn, d *pgDescription) e
 // checkReads finds a plan that writes or locks rows, which the transaction refuses only when it is run. Quotes
 // inside of the plan's texts are escaped, so that no text is taken for a node.
 func (r *pgSource) checkReads(plan []byte) error {
-	what := ""
+	var what string
 	switch {
 	case bytes.Contains(plan, []byte(`"Node Type": "ModifyTable"`)):
 		what = "writes"

@@ -6,10 +6,12 @@ import (
 	"github.com/millrace/millrace/internal/privatedb"
 )
 
-// The words of privatedb, so that users of this package need no other.
 type (
-	Server   = privatedb.Server
-	Options  = privatedb.Options
+	// Server is a Postgres that is there until its Close.
+	Server = privatedb.Server
+	// Options say which server is wanted.
+	Options = privatedb.Options
+	// Database is one that Server.NewDatabase made.
 	Database = privatedb.Database
 )
 

@@ -74,7 +74,7 @@ var goValues = [][]any{
 	{sql.NullBool{Bool: true, Valid: true}}, {sql.NullInt64{Int64: 5, Valid: true}, sql.NullInt64{}}, {sql.NullFloat64{Float64: 0.5, Valid: true}},
 	{sql.NullString{String: "12", Valid: true}, sql.NullString{}}, {sql.NullTime{Time: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC), Valid: true}},
 	{namedString("12")}, {namedInt(12)}, {namedBytes{1}}, {namedUUID{1}}, {namedTime(time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC))}, {namedFloat(12.5)}, {namedBool(true)},
-	{*new(any)},
+	{any(nil)},
 }
 
 // samples are values of the types, by name, as the server reads them. A type that is not
