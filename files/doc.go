@@ -19,6 +19,6 @@
 // An [Input] and an [Output] are what a form makes of its fields. They know no form. A new form is a source and
 // a sink over them.
 //
-// A file that a run writes appears at its name when the run commits, whole, and not at all if the run fails: see
-// [Create], which a sink of one's own can use as it stands.
+// A file that a run writes appears at its name when the run commits, whole, and not at all if the run fails: see [Output],
+// which a sink of one's own can embed.
 package files

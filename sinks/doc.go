@@ -2,7 +2,7 @@
 //
 //	                ┌─────────────────┐
 //	             ┌──│ Postgres[T]     │ a table: one transaction a run      ─┐
-//	             │  │ CSV[T]          │ a file: renamed at the commit        │ all of it
+//	             │  │ CSV[T]          │ a file: gets its name at the commit  │ all of it
 //	Stream[T] ───┤  │ RejectedLines   │ refused lines, to be mended          ├─ or
 //	             │  │ Slice[T]        │ memory: set at the commit            │ nothing
 //	             └──└─────────────────┘                                     ─┘

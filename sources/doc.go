@@ -1,7 +1,7 @@
-// Package sources holds the sources of records: CSV files, Postgres, memory.
+// Package sources holds the sources of records: CSV files, Postgres, memory. Where files are is package files.
 //
 //	┌─────────────────┐
-//	│ CSV[T]          │ files, patterns, pipes, packed or not ──┐
+//	│ CSV[T]          │ files of any store, packed or not     ──┐
 //	│ Postgres[T]     │ a table or a query                    ──┼──▶ Stream[T]
 //	│ Slice[T]        │ what is in memory                     ──┘
 //	└─────────────────┘
