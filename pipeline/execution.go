@@ -25,7 +25,7 @@ type Execution struct {
 // Start starts a run and returns at once. What is wrong with the pipeline is
 // returned by [Execution.Wait]. The run ends when ctx does.
 func (p *Pipeline) Start(ctx context.Context) *Execution {
-	id := p.options.RunID
+	id := p.must("Start", "").options.RunID
 	if id == "" {
 		id = newRunID()
 	}

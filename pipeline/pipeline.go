@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -169,6 +170,17 @@ func (p *Pipeline) Claims() (claims []Claim) {
 	return claims
 }
 
+// must returns p, and says what is wrong where there is none to note a problem in: a nil Pipeline, or a zero Stream.
+func (p *Pipeline) must(what, stage string) *Pipeline {
+	if p == nil {
+		if stage != "" {
+			what += " of " + strconv.Quote(stage)
+		}
+		panic("pipeline: " + what + ": there is no pipeline: it takes one that New returned, and streams that From, Via and the like returned")
+	}
+	return p
+}
+
 // Name returns the pipeline's name.
 func (p *Pipeline) Name() string { return p.name }
 
@@ -181,7 +193,7 @@ func (p *Pipeline) problem(stage, format string, args ...any) {
 // it is ready, without moving data. All problems are reported together, as a
 // [*ValidationError].
 func (p *Pipeline) Validate(ctx context.Context) error {
-	return p.validate(p.withRun(ctx))
+	return p.must("Validate", "").validate(p.withRun(ctx))
 }
 
 func (p *Pipeline) validate(ctx context.Context) error {

@@ -17,7 +17,7 @@ func Split[T any](in Stream[T], name string, n int, choose func(record *T) int, 
 		ports[i] = strconv.Itoa(i)
 	}
 	streams := divide(in, name, ports, splitter[T](choose), options)
-	if n < 1 {
+	if in.p.must("Split", name); n < 1 {
 		in.p.problem(name, "Split into %d streams: say at least 1", n)
 	}
 	return streams
@@ -69,7 +69,7 @@ func divide[T any](in Stream[T], name string, ports []string, choose splitter[T]
 			return err
 		})
 	}
-	in.p.add(n, options)
+	in.p.must("Split", name).add(n, options)
 	streams := make([]Stream[T], len(ports))
 	for port := range streams {
 		streams[port] = Stream[T]{p: in.p, origins: []origin{{node: n, port: port}}}

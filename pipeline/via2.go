@@ -40,7 +40,7 @@ func Via2[A, B, Out any](a Stream[A], b Stream[B], name string, transform Transf
 			return out.end(transform.Transform(ctx, a, b, out))
 		})
 	}
-	a.p.add(n, options)
+	a.p.must("Via2", name).add(n, options)
 	if b.p != a.p {
 		a.p.problem(name, "%s is a stream of another pipeline", b.describe())
 	}

@@ -179,7 +179,7 @@ func From[T any](p *Pipeline, name string, source Source[T], options ...StageOpt
 			return out.end(parts[i].Extract(ctx, out))
 		})
 	}
-	p.add(n, options)
+	p.must("From", name).add(n, options)
 	if _, ok := any(source).(Splitter[T]); !ok && n.lanes > 1 {
 		p.problem(name, "cannot be read in %d lanes: %T cannot be split; leave Parallel out", n.lanes, source)
 	}
@@ -208,13 +208,14 @@ func Via[In, Out any](in Stream[In], name string, transform Transform[In, Out], 
 			return out.end(transform.Transform(ctx, newReader[In](r, 0, stats), out))
 		})
 	}
-	in.p.add(n, options)
+	in.p.must("Via", name).add(n, options)
 	return streamOf[Out](in.p, n)
 }
 
 // Merge returns one stream of the records of several, as they come: the order
 // between the streams is not kept. It is no stage and costs nothing.
 func Merge[T any](first Stream[T], others ...Stream[T]) Stream[T] {
+	first.p.must("Merge", "")
 	merged := Stream[T]{p: first.p, origins: slices.Clone(first.origins)}
 	for _, s := range others {
 		if s.p != first.p {
@@ -239,7 +240,7 @@ func To[T any](in Stream[T], name string, sink Sink[T], options ...StageOption) 
 			return sink.Load(ctx, newReader[T](r, 0, stats))
 		})
 	}
-	in.p.add(n, options)
+	in.p.must("To", name).add(n, options)
 	return &Stage{node: n}
 }
 
@@ -251,7 +252,7 @@ func Do(p *Pipeline, name string, step func(ctx context.Context) error, options 
 	n.work = func(ctx context.Context, r *nodeRun) error {
 		return r.lanesOf(1, func(int, *laneStats) error { return step(ctx) })
 	}
-	p.add(n, options)
+	p.must("Do", name).add(n, options)
 	return &Stage{node: n}
 }
 
@@ -259,6 +260,7 @@ func Do(p *Pipeline, name string, step func(ctx context.Context) error, options 
 // not itself behind this stream. It ends after all those stages ended. Load it
 // into a sink to keep the dead letters in the transaction of the run.
 func Rejects(p *Pipeline) Stream[Reject] {
+	p.must("Rejects", "")
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.rejects == nil {
