@@ -39,7 +39,12 @@ func (a *attempt) prepareAndRun(ctx context.Context) error {
 		return err
 	}
 	a.logger.Info("run started", "stages", len(a.nodes))
-	if err := a.runStages(ctx); err != nil {
+	progressing, stop := context.WithCancel(ctx)
+	told := a.progress(progressing)
+	err = a.runStages(ctx)
+	stop()
+	<-told
+	if err != nil {
 		return err
 	}
 	a.setState(StateCommitting)
@@ -156,6 +161,7 @@ func (a *attempt) commit(ctx context.Context) error {
 		}
 		committed = append(committed, u.Name())
 	}
+	a.event(Event{Kind: EventCommitted})
 	return nil
 }
 

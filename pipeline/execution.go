@@ -116,6 +116,7 @@ func (e *Execution) loop(ctx context.Context) {
 	logger := e.p.options.Logger.With("pipeline", e.p.name, "run", e.run.ID)
 	waits := e.p.options.Retry.waits()
 	run := e.run
+	e.p.event(run, Event{Kind: EventRunStarted})
 	for tries := 1; ; tries++ {
 		a, attemptCtx, stop := newAttempt(ctx, e.p, run)
 		e.mu.Lock()
@@ -139,6 +140,7 @@ func (e *Execution) loop(ctx context.Context) {
 		}
 		run.Attempt++
 	}
+	e.p.event(run, Event{Kind: EventRunEnded, State: e.final.State, Err: e.err, Report: *e.final})
 	if e.err != nil {
 		logger.Error("run ended", "state", e.final.State, "error", e.err)
 	} else {

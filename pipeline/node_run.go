@@ -107,6 +107,7 @@ func (r *nodeRun) work(ctx context.Context) error {
 	r.mu.Lock()
 	r.state, r.startedAt = StateRunning, time.Now()
 	r.mu.Unlock()
+	r.attempt.event(Event{Kind: EventStageStarted, Stage: r.node.name})
 	if err := r.node.work(ctx, r); err != nil && !r.hadEnough(err) {
 		return err
 	}
@@ -177,6 +178,7 @@ func (r *nodeRun) finish(ctx context.Context, err error) {
 		r.startedAt = r.endedAt
 	}
 	r.mu.Unlock()
+	r.attempt.event(Event{Kind: EventStageEnded, Stage: r.node.name, State: state, Err: err})
 	if state != StateSucceeded {
 		r.logger.Debug("stage ended", "state", state, "error", err)
 		return

@@ -143,6 +143,7 @@ func (p *rejectPort) reject(r Reject) error {
 		r.Stage = p.run.node.name
 	}
 	p.run.rejects.Add(1)
+	p.run.attempt.event(Event{Kind: EventReject, Stage: r.Stage, Reject: r})
 	if seen := p.run.attempt.p.options.OnReject; seen != nil {
 		seen(r)
 	}

@@ -47,10 +47,14 @@ func Check(pool *pgxpool.Pool, rule, sql string, args ...any) func(ctx context.C
 			count, err = cursor.Rest(ctx)
 			return err
 		})
-		if err != nil || len(shown) == 0 {
+		if err != nil {
 			return err
 		}
 		count += int64(len(shown))
+		pipeline.Checked(ctx, rule, count)
+		if count == 0 {
+			return nil
+		}
 		rows, more := "rows break", ""
 		if count == 1 {
 			rows = "row breaks"
