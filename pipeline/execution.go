@@ -125,6 +125,9 @@ func (e *Execution) loop(ctx context.Context) {
 		err := a.execute(attemptCtx)
 		stop()
 		err = e.verdict(ctx, err)
+		if panicked, ok := errors.AsType[*PanicError](err); ok {
+			logger.Error("a stage panicked", "attempt", run.Attempt, "panic", panicked.Value, "stack", string(panicked.Stack))
+		}
 		if err == nil || tries >= e.p.options.Retry.MaxAttempts || IsPermanent(err) {
 			e.end(err)
 			break

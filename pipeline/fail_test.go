@@ -108,6 +108,9 @@ func TestAPanicInEachPlaceIsThatStagesError(t *testing.T) {
 			if !strings.Contains(string(pe.Stack), "fail_test.go") {
 				t.Fatalf("the stack does not show the place:\n%s", pe.Stack)
 			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Fatalf("the error holds the stack: %v", err)
+			}
 			if !pipeline.IsPermanent(err) {
 				t.Fatal("a panic would be retried")
 			}
