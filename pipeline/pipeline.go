@@ -209,24 +209,38 @@ func (p *Pipeline) validate(ctx context.Context) error {
 
 	problems = append(problems, p.graphProblems(nodes)...)
 	problems = append(problems, p.claimProblems(nodes)...)
+	ofGraph := problems
+	// When the context ends, what the stages say may only echo that; what is wrong with the graph stays wrong.
+	ended := func() error {
+		if len(ofGraph) > 0 {
+			return &ValidationError{Pipeline: p.name, Problems: ofGraph}
+		}
+		return context.Cause(ctx)
+	}
 	failed := map[*node]bool{}
 	for _, n := range nodes {
 		v, ok := n.value.(Validator)
 		if !ok {
 			continue
 		}
+		if ctx.Err() != nil {
+			return ended()
+		}
 		err := protect(func() error { return v.Validate(ctx) })
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended()
 		}
 		if err != nil {
 			failed[n] = true
 			problems = append(problems, &StageError{Pipeline: p.name, Stage: n.name, Err: err})
 		}
 	}
+	if ctx.Err() != nil {
+		return ended()
+	}
 	problems = append(problems, p.datasetProblems(ctx, nodes, failed)...)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended()
 	}
 	if len(problems) > 0 {
 		return &ValidationError{Pipeline: p.name, Problems: problems}

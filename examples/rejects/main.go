@@ -19,7 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/millrace/millrace/internal/devdb"
+	"github.com/millrace/millrace/examples/database"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -121,19 +121,5 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	server, err := devdb.Start(ctx, devdb.Options{Log: os.Stderr})
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	db, err := server.NewDatabase(ctx)
-	if err != nil {
-		return err
-	}
-	pool, err := pgxpool.New(ctx, db.URL)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	return demo(ctx, pool, dir)
+	return database.Use(ctx, func(ctx context.Context, pool *pgxpool.Pool) error { return demo(ctx, pool, dir) })
 }

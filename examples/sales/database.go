@@ -10,8 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/examples/database"
 	"github.com/millrace/millrace/examples/sales/salesetl"
-	"github.com/millrace/millrace/internal/devdb"
 )
 
 // connectTimeout bounds the wait for a server that does not answer, unless the URL says otherwise.
@@ -21,13 +21,13 @@ const connectTimeout = 10 * time.Second
 func openDatabase(ctx context.Context, url string, stderr io.Writer) (*pgxpool.Pool, func(), error) {
 	closeServer := func() {}
 	if url == "" {
-		server, err := devdb.Start(ctx, devdb.Options{Log: stderr})
+		started, stop, err := database.Start(ctx, stderr)
 		if err != nil {
 			return nil, nil, err
 		}
-		url = server.URL()
+		url = started
 		closeServer = func() {
-			if err := server.Close(); err != nil {
+			if err := stop(); err != nil {
 				fmt.Fprintf(stderr, "closing the private database: %s\n", oneLine(err))
 			}
 		}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/millrace/millrace/internal/devdb"
+	"github.com/millrace/millrace/examples/database"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -124,27 +124,9 @@ func demo(ctx context.Context, pool *pgxpool.Pool) error {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := onPrivateDatabase(ctx, demo)
+	err := database.Use(ctx, demo)
 	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
-}
-
-func onPrivateDatabase(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
-	server, err := devdb.Start(ctx, devdb.Options{Log: os.Stderr})
-	if err != nil {
-		return err
-	}
-	defer server.Close()
-	db, err := server.NewDatabase(ctx)
-	if err != nil {
-		return err
-	}
-	pool, err := pgxpool.New(ctx, db.URL)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	return f(ctx, pool)
 }
