@@ -45,7 +45,7 @@
 // incremental sources ([Options].State).
 //
 // Rejects: a stage can set a record aside ([Reader.Reject], [Writer.Reject]). A
-// budget says how many of them a run bears; [Rejects] is the stream of them.
+// budget says how many of them a run allows; [Rejects] is the stream of them.
 //
 // Concurrency: a Pipeline may be run by several goroutines at once if its stages allow
 // it, which those of this module do unless they say otherwise. Stages get a

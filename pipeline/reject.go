@@ -93,7 +93,7 @@ func (e *RejectError) Error() string {
 		e.Count, e.Budget, e.First, e.MostCount, e.MostReason)
 }
 
-// MaxRejectsFrom returns how many rejects the run that ctx belongs to bears
+// MaxRejectsFrom returns how many rejects the run that ctx belongs to allows
 // ([Options].MaxRejects): 0 none, -1 any number. It is 0 for a stage that may not
 // reject at all because it is behind the stream of [Rejects], and outside a run.
 // For stages that prepare for rejects only where there can be some.

@@ -26,7 +26,7 @@ type Transform[In, Out any] interface {
 	Transform(ctx context.Context, in *Reader[In], out *Writer[Out]) error
 }
 
-// Sink takes records to where they shall be.
+// Sink takes records to their destination.
 //
 // When Load returns nil everything it was given must be ready to be committed.
 // A sink whose effects must appear together with the rest of the run, or not at

@@ -40,7 +40,7 @@ func (w *Writer[T]) Write(record T) (err error) {
 }
 
 // WriteBatch passes many records on at once and takes ownership of the slice, to
-// its capacity: the caller must touch neither afterwards. Who passes on a batch in two
+// its capacity: the caller must touch neither afterwards. A stage that forwards a batch in two
 // parts therefore cuts the first one off from the second: b[:k:k], then b[k:]. Order
 // against Write is kept.
 func (w *Writer[T]) WriteBatch(batch []T) error {

@@ -41,7 +41,7 @@ type pgLoad[T any] struct {
 	chunk   []byte
 	rows    int64 // in chunk
 	records int64 // that were encoded
-	given   int64 // records of earlier batches, where the run bears no rejects
+	given   int64 // records of earlier batches, where the run allows no rejects
 }
 
 // open joins the run's unit and makes the table ready.

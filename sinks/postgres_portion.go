@@ -20,7 +20,7 @@ import (
 // portionSize is the size in bytes at which a portion is loaded.
 const portionSize = 1 << 20
 
-// portion is what is loaded under one savepoint where the run bears rejects.
+// portion is what is loaded under one savepoint where the run allows rejects.
 type portion[T any] struct {
 	budget  int
 	tuples  []byte

@@ -19,7 +19,7 @@ import (
 // The fields of T, a struct or a pointer to one, are matched to columns by their
 // db tag, otherwise by name without regard to letter case and underscores; a field
 // tagged `db:"-"` is left out. Of a table only the columns that T has are read.
-// Columns of a query's result that T has not are ignored. Values travel in the binary
+// Columns of a query's result that T lacks are ignored. Values travel in the binary
 // protocol and are decoded into the batch, by a plan that is made once.
 //
 // # What it sees
