@@ -10,14 +10,16 @@ import (
 )
 
 // lockFile takes the lock of a temporary file, for as long as it stays open, and
-// tells whether it did. It does not wait. Where the file system knows no locks it
-// reports false: nobody can then tell a dead run's file, and all of them stay.
+// tells whether it did. It does not wait: if another process has it, that is errLocked. Where the file system knows no
+// locks it reports false: nobody can then tell a dead run's file, and all of them stay.
 func lockFile(f *os.File) (bool, error) {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	switch {
 	case err == nil:
 		return true, nil
-	case errors.Is(err, syscall.EWOULDBLOCK), errors.Is(err, syscall.ENOLCK),
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return false, errLocked
+	case errors.Is(err, syscall.ENOLCK),
 		errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOSYS):
 		return false, nil
 	}

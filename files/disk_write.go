@@ -52,6 +52,9 @@ func (Disk) create(name, target string) (*diskDraft, error) {
 	}
 }
 
+// errLocked says that another process holds a file's lock.
+var errLocked = errors.New("another process has locked it")
+
 // errRemoved says that another run took a file for a dead one's: between its creation and its lock it looks like that.
 var errRemoved = errors.New("other runs keep removing its temporary file")
 
@@ -68,7 +71,9 @@ type diskDraft struct {
 // adopt locks the file, which tells other processes that this one lives, and gives it what the target has: its mode and,
 // where allowed, its owner.
 func (d *diskDraft) adopt(target string) error {
-	if _, err := lockFile(d.file); err != nil {
+	if _, err := lockFile(d.file); errors.Is(err, errLocked) {
+		return errRemoved // another run is about to remove it
+	} else if err != nil {
 		return err
 	}
 	if !same(d.file, d.path) {
@@ -221,6 +226,9 @@ func removeUnlocked(path string) (removed bool, err error) {
 	locked, err := lockFile(f)
 	if !locked || err != nil || !same(f, path) {
 		_ = f.Close()
+		if errors.Is(err, errLocked) { // its process lives
+			err = nil
+		}
 		return false, err
 	}
 	if err := removeOpen(f, path); err != nil {

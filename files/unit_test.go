@@ -426,3 +426,26 @@ func TestTwoSinksWithOneTargetAreAnError(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// Runs that write one file at once take nothing away from each other, also in the moment in which a draft has been made and
+// not been locked.
+func TestManyRunsWriteOneFileAtOnce(t *testing.T) {
+	dir := filepath.ToSlash(t.TempDir())
+	var group sync.WaitGroup
+	for i := range 16 {
+		group.Go(func() {
+			for range 40 {
+				p := pipeline.New(fmt.Sprint("p", i), pipeline.Options{})
+				from := pipeline.From(p, "from", pipeline.SourceFunc[string](func(_ context.Context, out *pipeline.Writer[string]) error { return out.Write("x") }))
+				pipeline.To(from, "load", lines{files.Output{Path: dir + "/target.txt"}})
+				if _, err := p.Run(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if left, _ := os.ReadDir(dir); len(left) != 1 {
+		t.Errorf("left behind: %v", left)
+	}
+}
