@@ -7,6 +7,9 @@
 //	             │  │ Slice[T]        │ memory: set at the commit            │ nothing
 //	             └──└─────────────────┘                                     ─┘
 //
+// Beside them stand the steps of SQL, in the same transaction as the rows: [Exec] for what writes, [Query] for what
+// looks, [Check] for a rule that must hold before the commit.
+//
 // A sink is a struct literal: its zero fields mean what their comments say,
 // building it writes nothing and cannot fail. What is wrong with it, or with
 // where it is to write, is reported when the pipeline is validated, before data moves:

@@ -19,5 +19,9 @@
 // A source that is read incrementally ([CSV].NewFiles, [Postgres].Cursor) reads in each
 // run what the last committed one has not; it needs [pipeline.Options].State.
 //
+// A source reads what was there before the run, unless it is told to read in the run's own transaction
+// ([Postgres].InRun). One that the graph puts after a sink of its own table (After), without that,
+// is an error of the validation.
+//
 // There is no Func here: [pipeline.SourceFunc] makes a source of a function.
 package sources
