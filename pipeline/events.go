@@ -59,7 +59,10 @@ func (p *Pipeline) event(run Run, e Event) {
 		return
 	}
 	e.At, e.Run = time.Now(), run
-	p.options.OnEvent(e)
+	// Some events come when it is too late to fail the run, or on a goroutine that is no stage's.
+	if err := protect(func() error { p.options.OnEvent(e); return nil }); err != nil {
+		p.options.Logger.Error("OnEvent panicked", "event", e.Kind, "stage", e.Stage, "error", err)
+	}
 }
 
 // progress tells how the attempt goes until the context ends; done is closed when it tells no more.

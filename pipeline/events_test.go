@@ -80,3 +80,19 @@ func TestARunThatFailsTellsSo(t *testing.T) {
 		t.Errorf("got %q", h.all)
 	}
 }
+
+func TestAPanicOfWhoeverListensChangesNothing(t *testing.T) {
+	p := pipeline.New("p", pipeline.Options{MaxRejects: -1, OnEvent: func(pipeline.Event) { panic("told") }})
+	from := pipeline.From(p, "from", pipeline.SourceFunc[int](func(_ context.Context, out *pipeline.Writer[int]) error {
+		if err := out.Reject(pipeline.Reject{Reason: "bad"}); err != nil {
+			return err
+		}
+		return out.Write(1)
+	}))
+	to := &collector[int]{}
+	pipeline.To(from, "to", to)
+	mustRun(t, p)
+	if len(to.got) != 1 {
+		t.Errorf("loaded %v", to.got)
+	}
+}

@@ -47,7 +47,7 @@ type Options struct {
 
 	// OnEvent, if set, is called when something happens: a run or a stage starts or ends, a record is set aside, a check is
 	// made, a run is committed, and every second while stages work. It is called by several goroutines at once, a stage's
-	// events by that stage's own: it must return at once. A panic in it ends the run.
+	// events by that stage's own: it must return at once. A panic in it is logged and changes nothing.
 	OnEvent func(Event)
 
 	// Retry says whether and when a failed run is tried again. Defaults to one attempt.
