@@ -17,7 +17,8 @@ const maxRecord = 8 << 10
 // recordJSON writes a record as JSON that every database and every reader can take. It never fails: what
 // has no JSON, a NaN say, is written as the text that fmt makes of it.
 func recordJSON(record any) json.RawMessage {
-	return fitJSON(looseJSON(reflect.ValueOf(record), 0))
+	loose := looseJSON{left: mostLoose, path: map[uintptr]bool{}}
+	return fitJSON(loose.value(reflect.ValueOf(record)))
 }
 
 // strictJSON is what encoding/json makes of a value; an error also when a method of the value's own panics.
@@ -31,42 +32,59 @@ func strictJSON(v any) (document json.RawMessage, err error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// looseJSON is strictJSON where that works, and otherwise takes the value apart.
-func looseJSON(v reflect.Value, depth int) json.RawMessage {
+// looseJSON takes a value apart that encoding/json refuses: a circle, or one with a NaN in it.
+type looseJSON struct {
+	left int              // values that may still be written: what is written is cut anyway
+	path map[uintptr]bool // pointers and maps that lead to the value
+}
+
+// mostLoose bounds looseJSON.left: more values than maxRecord has room for are not worth the time.
+const mostLoose = 1000
+
+// value is strictJSON where that works.
+func (l *looseJSON) value(v reflect.Value) json.RawMessage {
 	if !v.IsValid() {
 		return json.RawMessage("null")
+	}
+	if l.left--; l.left < 0 {
+		return quoted("…")
 	}
 	if v.CanInterface() {
 		if document, err := strictJSON(v.Interface()); err == nil {
 			return document
 		}
 	}
-	if depth > maxDepth { // perhaps a circle
-		return quoted("…")
+	if v.Kind() == reflect.Pointer || v.Kind() == reflect.Map {
+		at := v.Pointer()
+		if l.path[at] {
+			return quoted("…")
+		}
+		l.path[at] = true
+		defer delete(l.path, at)
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		return looseJSON(v.Elem(), depth+1)
+		return l.value(v.Elem())
 	case reflect.Struct:
-		return object(looseFields(nil, v, depth+1))
+		return object(l.fields(nil, v))
 	case reflect.Map:
 		var members []json.RawMessage
-		for each := v.MapRange(); each.Next(); {
-			members = append(members, quoted(fmt.Sprint(each.Key())), looseJSON(each.Value(), depth+1))
+		for each := v.MapRange(); l.left > 0 && each.Next(); {
+			members = append(members, quoted(fmt.Sprint(each.Key())), l.value(each.Value()))
 		}
 		return object(members)
 	case reflect.Slice, reflect.Array:
-		items := make([][]byte, v.Len())
-		for i := range items {
-			items[i] = looseJSON(v.Index(i), depth+1)
+		var items [][]byte
+		for i := 0; l.left > 0 && i < v.Len(); i++ {
+			items = append(items, l.value(v.Index(i)))
 		}
 		return slicesOf('[', items, ']')
 	}
 	return quoted(fmt.Sprint(v))
 }
 
-// looseFields appends names and values of a struct's members.
-func looseFields(members []json.RawMessage, v reflect.Value, depth int) []json.RawMessage {
+// fields appends names and values of a struct's members.
+func (l *looseJSON) fields(members []json.RawMessage, v reflect.Value) []json.RawMessage {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		tag := f.Tag.Get("json")
@@ -74,12 +92,12 @@ func looseFields(members []json.RawMessage, v reflect.Value, depth int) []json.R
 		switch {
 		case tag == "-" || !f.IsExported() && !f.Anonymous:
 		case f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct:
-			members = looseFields(members, v.Field(i), depth)
+			members = l.fields(members, v.Field(i))
 		case f.IsExported():
 			if name == "" {
 				name = f.Name
 			}
-			members = append(members, quoted(name), looseJSON(v.Field(i), depth))
+			members = append(members, quoted(name), l.value(v.Field(i)))
 		}
 	}
 	return members
