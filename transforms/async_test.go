@@ -203,25 +203,30 @@ func TestACallThatSucceedsLaterIsNoError(t *testing.T) {
 func TestTheLimiterIsKeptToByTriesOfAllStages(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tries atomic.Int64
-		stage := transforms.Async[int, int]{
-			Calls:   10,
-			Limiter: rate.NewLimiter(10, 1),
-			Retry:   pipeline.Retry{MaxAttempts: 2, Backoff: time.Millisecond},
-			Call: func(_ context.Context, n, _ *int) error {
-				if tries.Add(1); *n%10 == 0 && tries.Load()%2 == 0 {
-					return errBad
-				}
-				return nil
-			},
+		limiter := rate.NewLimiter(10, 1)
+		stage := func() transforms.Async[int, int] {
+			var failed sync.Map // records whose first try was made
+			return transforms.Async[int, int]{
+				Calls:   10,
+				Limiter: limiter,
+				Retry:   pipeline.Retry{MaxAttempts: 2, Backoff: time.Millisecond},
+				Call: func(_ context.Context, n, _ *int) error {
+					tries.Add(1)
+					if _, again := failed.LoadOrStore(*n, true); *n%10 == 0 && !again {
+						return errBad
+					}
+					return nil
+				},
+			}
 		}
 		began := time.Now()
 		p := pipeline.New("two", pipeline.Options{MaxRejects: -1})
 		for _, name := range []string{"a", "b"} {
-			pipeline.To(pipeline.Via(pipeline.From(p, "source "+name, slice(upTo(21)...)), name, stage), "sink "+name, swallow[int]())
+			pipeline.To(pipeline.Via(pipeline.From(p, "source "+name, slice(upTo(21)...)), name, stage()), "sink "+name, swallow[int]())
 		}
 		_, err := p.Run(t.Context())
 		want := time.Duration(tries.Load()-1) * 100 * time.Millisecond
-		if took := time.Since(began); tries.Load() < 42 || took < want-time.Millisecond || took > want+time.Second {
+		if took := time.Since(began); err != nil || tries.Load() <= 42 || took < want-time.Millisecond || took > want+time.Second {
 			t.Errorf("%d tries in %v, want %v; error %v", tries.Load(), took, want, err)
 		}
 	})
