@@ -198,12 +198,28 @@ func setListen(c *config, v string) error {
 func setHosts(c *config, v string) error {
 	for host := range strings.SplitSeq(v, ",") {
 		host = strings.TrimSpace(host)
-		if host == "" || strings.ContainsAny(host, "/ @") {
+		name := strings.ToLower(host)
+		if inner, ok := strings.CutPrefix(name, "["); ok {
+			name, ok = strings.CutSuffix(inner, "]")
+			if !ok || !strings.Contains(name, ":") {
+				return fmt.Errorf("%q is not an IPv6 address in brackets", host)
+			}
+		}
+		if strings.Contains(name, ":") {
+			if net.ParseIP(name) == nil {
+				return fmt.Errorf("%q is not an IPv6 address, and a host's name has no port here", host)
+			}
+		} else if name == "" || strings.ContainsFunc(name, notInHostName) {
 			return fmt.Errorf("%q is not a host's name", host)
 		}
-		c.allowedHosts = append(c.allowedHosts, strings.ToLower(strings.Trim(host, "[]")))
+		c.allowedHosts = append(c.allowedHosts, name)
 	}
 	return nil
+}
+
+// What a browser sends of a name outside ASCII is its punycode. Underscores occur in names of containers.
+func notInHostName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
 }
 
 func setReplica(c *config, v string) error {
