@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/internal/cleantext"
@@ -30,15 +31,15 @@ const (
 // [pipeline.After] says which sinks it waits for.
 func Check(pool *pgxpool.Pool, rule, sql string, args ...any) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
-		var names []string
+		var shape []pgcodec.Column
 		var shown []string
 		var count int64
 		err := overCursor(ctx, pool, fmt.Sprintf("check %q", rule), sql, args, func(_ *pgx.Conn, columns []pgcodec.Column) error {
-			names = columnNames(columns)
+			shape = columns
 			return nil
 		}, func(cursor *pgunit.Cursor) (err error) {
 			_, err = cursor.FetchRows(ctx, shownRows, nil, func(values [][]byte) error {
-				shown = append(shown, showRow(names, values))
+				shown = append(shown, showRow(shape, values))
 				return nil
 			})
 			if err != nil {
@@ -66,20 +67,29 @@ func Check(pool *pgxpool.Pool, rule, sql string, args ...any) func(ctx context.C
 	}
 }
 
+// plain are the types whose text needs no quotes to be told from the words around it.
+var plain = map[uint32]bool{
+	pgtype.Int2OID: true, pgtype.Int4OID: true, pgtype.Int8OID: true, pgtype.NumericOID: true,
+	pgtype.Float4OID: true, pgtype.Float8OID: true, pgtype.BoolOID: true, pgtype.DateOID: true,
+}
+
 // showRow writes a row of values in the server's text form.
-func showRow(names []string, values [][]byte) string {
+func showRow(columns []pgcodec.Column, values [][]byte) string {
 	var b strings.Builder
 	b.WriteString("(")
 	for i, v := range values {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(names[i] + " ")
-		if v == nil {
+		b.WriteString(columns[i].Name + " ")
+		switch {
+		case v == nil:
 			b.WriteString("NULL")
-			continue
+		case plain[columns[i].OID]:
+			b.Write(v)
+		default:
+			fmt.Fprintf(&b, "%q", v)
 		}
-		fmt.Fprintf(&b, "%q", v)
 	}
 	b.WriteString(")")
 	return cleantext.Short(b.String(), shownBytes)

@@ -97,7 +97,7 @@ func ExampleCheck() {
 	pipeline.Do(p, "check", sinks.Check(pool, "no total is negative", "select * from totals where quantity < $1", 0), pipeline.After(load))
 	_, err := p.Run(context.Background())
 	fmt.Println(err)
-	// Output: totals: check: check "no total is negative": 1 row breaks it: (product "ink", quantity "-5")
+	// Output: totals: check: check "no total is negative": 1 row breaks it: (product "ink", quantity -5)
 }
 
 // A step looks at what the run has loaded, before it is committed.

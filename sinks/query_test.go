@@ -100,8 +100,8 @@ func TestQueryThatCannotBeRead(t *testing.T) {
 func TestCheck(t *testing.T) {
 	for _, test := range []struct{ name, rule, sql, want string }{
 		{"is kept", "none is negative", "select * from items where id < 0", ""},
-		{"is broken by one row", "id 7 is missing", "select id, null as note, 'a\"b' as quote from items where id = 7", `test: rule: check "id 7 is missing": 1 row breaks it: (id "7", note NULL, quote "a\"b")`},
-		{"is broken by many", "none is there", "select id from items where id > 3 order by id;", `check "none is there": 9996 rows break it: (id "4"); (id "5"); (id "6"); (id "7"); (id "8"); ...`},
+		{"is broken by one row", "id 7 is missing", "select id, null as note, 'a\"b' as quote from items where id = 7", `test: rule: check "id 7 is missing": 1 row breaks it: (id 7, note NULL, quote "a\"b")`},
+		{"is broken by many", "none is there", "select id from items where id > 3 order by id;", `check "none is there": 9996 rows break it: (id 4); (id 5); (id 6); (id 7); (id 8); ...`},
 		{"is broken by a long row", "short", "select repeat('x', 10000) as long", `1 row breaks it: (long "xxx`},
 		{"is no rule", "odd", "select id from nowhere", `check "odd": relation "nowhere" does not exist`},
 	} {
