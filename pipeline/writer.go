@@ -113,7 +113,10 @@ func (w *Writer[T]) AddBytes(n int64) { w.stats.bytes.Add(n) }
 
 // Reject sets a record aside that cannot be read or converted. See
 // [Reader.Reject].
-func (w *Writer[T]) Reject(reject Reject) error { return w.rejects.reject(reject) }
+func (w *Writer[T]) Reject(reject Reject) error {
+	reject.fitRecord(w.rejects.kept())
+	return w.rejects.reject(reject)
+}
 
 // send gives the batch to every reader that is still there; all but the last get a copy.
 func (w *Writer[T]) send(batch []T) error {
