@@ -98,8 +98,8 @@ func (e *CancelledError) Unwrap() error { return e.Cause }
 // Is reports a cancellation also when the cause is another error.
 func (e *CancelledError) Is(target error) bool { return target == context.Canceled }
 
-// CommitError says that the commit of a run failed. Until [CommitError.Committed]
-// is not empty nothing of the run is visible.
+// CommitError says that the commit of a run failed. While [CommitError.Committed]
+// is empty, nothing of the run is visible, unless the outcome is Unknown.
 type CommitError struct {
 	Committed []string // the units that had been committed before
 	Failed    string   // the unit whose commit failed

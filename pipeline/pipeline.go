@@ -35,8 +35,8 @@ type Options struct {
 	MaxRejects int
 
 	// OnReject, if set, is called with each reject when it is set aside, the one that
-	// breaks the budget included, by several goroutines at once. For those that show
-	// rejects also of runs that fail; to keep them with the data use [Rejects]. It must
+	// breaks the budget included, by several goroutines at once. It sees the rejects of runs
+	// that fail too; to keep rejects with the data use [Rejects]. It must
 	// return soon and copy what it keeps of Raw.
 	OnReject func(Reject)
 

@@ -61,7 +61,7 @@ func (w *Writer[T]) WriteBatch(batch []T) error {
 func (w *Writer[T]) NewBatch() []T { return w.free.get() }
 
 // Flush passes on what was written and waits for its batch to fill. Sources that are
-// about to wait for their own input call it, so that records do not lie still;
+// about to wait for their own input call it, so that no record is held up meanwhile;
 // nobody else needs to.
 func (w *Writer[T]) Flush() error {
 	w.sending.Lock()
