@@ -19,7 +19,8 @@ const DefaultBuffer = 4
 // Options are the settings of a pipeline. The zero value is a plain one-off run:
 // no log, no retry, no reject allowed, no state kept.
 type Options struct {
-	// Logger takes what the run tells, with the fields run and stage. Defaults to silence.
+	// Logger takes what the run tells, with the fields run and stage; [SlogLogger] makes one of a *slog.Logger.
+	// Defaults to silence.
 	Logger hclog.Logger
 
 	// BatchSize is in records. Defaults to [DefaultBatchSize]. Memory in flight
