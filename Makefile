@@ -58,6 +58,7 @@ fuzz: ## Run every fuzz target in turn, FUZZTIME each
 proof: ## Kill processes, databases and connections, hundreds of times (some minutes)
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -v ./internal/proof ./runs/internal/schedule
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -run Model ./runs
+	MILLRACE_PROOF=full go test -count=1 -timeout 40m -run RandomGraphs ./pipeline
 
 .PHONY: bench
 bench: ## Compare with psql, pgx, gocsv, csvutil, DuckDB and pandas, as far as installed (some minutes)

@@ -274,6 +274,7 @@ func TestRejectsAreCountedShownAndDownloaded(t *testing.T) {
 	b := open(t, f, "/runs/"+idOf(500)+"?tab=rejects")
 	b.says("12 records were rejected.")
 	b.until(`document.querySelector('mark').textContent === 'abc'`)
+	b.says(`{"id":"S-1107","product":"Earl Grey Tea"}`)
 	b.click("button", "is not a date")
 	b.until(`document.querySelectorAll('.rejects tbody tr').length === 1 && location.search.includes('reason=')`)
 	eval[any](b, `HTMLAnchorElement.prototype.click = function () { fetch(this.href).then((r) => r.text()).then((text) => { window.saved = [this.download, text]; }); }, 0`)
@@ -341,7 +342,7 @@ func TestHostileTextStaysText(t *testing.T) {
 		r.Params = runs.Values{hostile: hostile}
 		r.Report.Stages[4].Error, r.Report.Stages[4].State = hostile, pipeline.StateFailed
 		f.logs[r.ID] = []runs.LogLine{{ID: 1, Time: time.Now(), Attempt: 1, Stage: hostile, Level: hostile, Message: hostile, Fields: map[string]string{hostile: hostile}}}
-		f.rejects[r.ID] = rejects{Total: 1, Kept: 1, Reasons: map[string]int64{hostile: 1}, Items: []reject{{Source: hostile, Column: hostile, Value: hostile, Reason: hostile, Raw: "1," + hostile + ",2"}}}
+		f.rejects[r.ID] = rejects{Total: 1, Kept: 1, Reasons: map[string]int64{hostile: 1}, Items: []reject{{Source: hostile, Column: hostile, Value: hostile, Reason: hostile, Raw: "1," + hostile + ",2", Record: map[string]any{hostile: hostile}}}}
 	})
 	run := "/runs/" + idOf(500)
 	for _, path := range []string{"/", salesPath, run, run + "?tab=log", run + "?tab=rejects", run + "?tab=details", "/welcome"} {

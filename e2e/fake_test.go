@@ -53,6 +53,7 @@ type reject struct {
 	Column string `json:"column"`
 	Value  string `json:"value"`
 	Reason string `json:"reason"`
+	Record any    `json:"record,omitempty"`
 }
 
 type problem struct {

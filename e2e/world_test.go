@@ -133,7 +133,8 @@ func (f *fake) world() {
 	f.logs[idOf(500)] = salesLog(f.run(idOf(500)).StartedAt, 1800)
 	f.logs[idOf(497)] = append(salesLog(f.run(idOf(497)).StartedAt, 40), runs.LogLine{ID: 41, Time: now, Attempt: 1, Stage: "load", Level: "error", Message: narrowColumn})
 	f.rejects[idOf(500)] = rejects{Total: 12, Kept: 12, Reasons: map[string]int64{"is not an integer": 9, "is not a date": 3}, Items: []reject{
-		{Stage: "extract_csv", Source: "in_store_sales.csv", Line: 1107, Column: "quantity", Value: "abc", Reason: "is not an integer", Raw: "S-1107,Earl Grey Tea,abc,4.90,2025-03-14\r\n"},
+		{Stage: "extract_csv", Source: "in_store_sales.csv", Line: 1107, Column: "quantity", Value: "abc", Reason: "is not an integer", Raw: "S-1107,Earl Grey Tea,abc,4.90,2025-03-14\r\n",
+			Record: map[string]any{"id": "S-1107", "product": "Earl Grey Tea"}},
 		{Stage: "extract_csv", Source: "in_store_sales.csv", Line: 2210, Column: "sale_date", Value: "14.3.2025", Reason: "is not a date", Raw: "S-2210,Café Crème Beans,3,12.90,14.3.2025\r\n"},
 	}}
 	for i, product := range []string{"Leather Belt, navy, L", "Merino Jumper, écru, M", `Frying Pan "Pro"`, "Monitor Arm, black", "Chef's Knife, 8\"", "Roasting Tin, carbon steel", "Raincoat Outlet", "Stoneware Mug, set of 6, boxed", "Desk Lamp, 3 m", "Mortar & Pestle Set"} {

@@ -7,24 +7,6 @@ import (
 	"slices"
 )
 
-// Dataset is a table, a file or the like that a stage reads or writes.
-type Dataset struct {
-	Namespace string // what it is in: "postgres://db.example.com:5432", "file"
-	Name      string // "airflowdb.public.sales", an absolute path
-	Writes    bool   // the stage writes it; otherwise the stage reads it
-	// Empties says that a writing stage lets nobody else read it until the run commits: a
-	// table that is truncated, say.
-	Empties bool
-	// InRun says that a reading stage sees what the run has written before.
-	InRun bool
-}
-
-// Datasetter is an optional ability of a stage: to say what it reads and writes. Datasets is called when
-// the stage's own validation has found nothing, and must not change anything.
-type Datasetter interface {
-	Datasets(ctx context.Context) ([]Dataset, error)
-}
-
 // datasetProblems finds sources that would read something as it was before the run where
 // the graph says that they come after it, and sources that the run itself would lock out. Stages
 // in failed have no say.

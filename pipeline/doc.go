@@ -14,6 +14,15 @@
 // [Writer] and returns. Returning an error fails the run; returning nil at the
 // end of the input ends its own stream. There is nothing to open, flush or close.
 //
+// # Where to begin
+//
+// To build and run a pipeline of stages that exist: [New] with [Options], [From], [Via], [To], [Pipeline.Run] and its
+// [Report]. Packages sources, transforms and sinks have the stages.
+//
+// To write a stage: [Source], [Transform], [Transform2] or [Sink], which is one function with a [Reader], a [Writer] or
+// both. Most need no more. What else there is for authors of stages is named in the last
+// section below.
+//
 // # The contract
 //
 // The graph: [From], [Via], [Merge], [To] and [Do] build it, and the compiler
@@ -50,4 +59,30 @@
 // Concurrency: a Pipeline may be run by several goroutines at once if its stages allow
 // it, which those of this module do unless they say otherwise. Stages get a
 // context that ends when the run does.
+//
+// # For authors of stages
+//
+// A stage may have optional abilities, each an interface that the runner asks for:
+//
+//   - [Validator]: it is checked before any data moves
+//   - [Describer]: it says in one line what it is
+//   - [Splitter], [LaneTransform], [Serial]: what [Parallel] does to it; [EachLane] helps
+//   - [Cursored]: it reads what is new since the last committed run, with [RangeFrom] and [MoveCursor]
+//   - [Claimer], [Opener]: it needs connections, or has to be settled with others before the first stage starts
+//   - [Datasetter]: it says what it reads and writes
+//   - [Finisher]: it has work left after the commit
+//
+// The context of a stage knows the run:
+//
+//   - [RunFrom], [LoggerFrom]: which run it is, and where its log goes
+//   - [MaxRejectsFrom]: how many rejects it allows
+//   - [Records]: reads a source from within a stage
+//   - [Checked]: tells how a check came out
+//   - [Fail]: fails the run from a helper goroutine of the stage
+//   - [StagesFrom]: the other stages of the pipeline
+//
+// [Permanent] and [Transient] mark an error for [Options].Retry. [OriginField] fills in where a record comes from.
+//
+// Whoever connects a database of another kind makes a [Unit] that its sinks share ([Join], [Phase]), and a [State]
+// that keeps the ledger and the cursors ([Recovered], [Commit], [Range], [FenceFrom], [StateFrom], [MayBeCommitted]).
 package pipeline

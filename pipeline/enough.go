@@ -7,7 +7,7 @@ import (
 
 // ErrEnough is what [Writer.Write], [Writer.WriteBatch] and [Writer.Flush] return when every stage that
 // reads the stream has returned: nobody wants more. A stage that returns it then, as it does
-// with every error of its Writer, has ended well. So that one which waits wakes up, the
+// with every error of its Writer, has ended well. To wake a stage that waits, the
 // Readers of a transform return it too, and the context of a source ends with this cause.
 //
 // An incremental source ([Cursored]) is never told: its cursor moves past what it read, so the

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+
+	"github.com/millrace/millrace/internal/sqlstate"
 )
 
 // StageError says which stage of which pipeline failed. [errors.Is] and
@@ -96,8 +98,8 @@ func (e *CancelledError) Unwrap() error { return e.Cause }
 // Is reports a cancellation also when the cause is another error.
 func (e *CancelledError) Is(target error) bool { return target == context.Canceled }
 
-// CommitError says that the commit of a run failed. Until [CommitError.Committed]
-// is not empty nothing of the run is visible.
+// CommitError says that the commit of a run failed. While [CommitError.Committed]
+// is empty, nothing of the run is visible, unless the outcome is Unknown.
 type CommitError struct {
 	Committed []string // the units that had been committed before
 	Failed    string   // the unit whose commit failed
@@ -151,15 +153,19 @@ type markedError struct {
 	permanent bool
 }
 
-func (e *markedError) Error() string { return e.err.Error() }
-func (e *markedError) Unwrap() error { return e.err }
+func (e *markedError) Error() string   { return e.err.Error() }
+func (e *markedError) Unwrap() error   { return e.err }
+func (e *markedError) Permanent() bool { return e.permanent }
 
-// IsPermanent tells whether a failed run is not worth retrying. The outermost
-// mark ([Permanent], [Transient]) decides. Without one, an error with an SQLSTATE
-// (as pgconn.PgError has) is permanent unless its class says that the connection
-// or the circumstances failed rather than the statement
-// (https://www.postgresql.org/docs/current/errcodes-appendix.html); rejects past
-// the budget, panics and cancellations are permanent; all else is worth another try.
+// IsPermanent tells whether a failed run is not worth retrying. The error is asked, from the outside in:
+//
+//   - Permanent() bool decides, where an error has that method, as those of [Permanent] and [Transient] have;
+//   - a cancellation is permanent;
+//   - SQLState() string, which pgconn.PgError has, makes an error permanent unless the code says that the
+//     connection or the circumstances failed rather than the statement
+//     (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+//
+// Rejects past the budget and panics are marked as permanent. All else is worth another try.
 func IsPermanent(err error) bool {
 	var all *ValidationError
 	if errors.As(err, &all) {
@@ -170,9 +176,9 @@ func IsPermanent(err error) bool {
 		}
 		return false
 	}
-	var marked *markedError
-	if errors.As(err, &marked) {
-		return marked.permanent
+	var says interface{ Permanent() bool }
+	if errors.As(err, &says) {
+		return says.Permanent()
 	}
 	var cancelled *CancelledError
 	if errors.As(err, &cancelled) || errors.Is(err, context.Canceled) {
@@ -180,22 +186,7 @@ func IsPermanent(err error) bool {
 	}
 	var sql interface{ SQLState() string }
 	if errors.As(err, &sql) {
-		return !transientState(sql.SQLState())
+		return !sqlstate.Transient(sql.SQLState())
 	}
 	return false
-}
-
-// transientState tells whether another attempt may succeed without anybody
-// changing the pipeline or the data.
-func transientState(code string) bool {
-	switch code {
-	case "40001", "40P01", "40003", // serialization failure, deadlock, outcome unknown
-		"55P03",                            // a lock was not available in time
-		"57P01", "57P02", "57P03", "57P05", // the server goes down or comes up
-		"25006", // read-only transaction: a failover is going on
-		"58000", "58030":
-		return true
-	}
-	return strings.HasPrefix(code, "08") || // connection exceptions
-		strings.HasPrefix(code, "53") // insufficient resources
 }

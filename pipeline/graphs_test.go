@@ -27,9 +27,9 @@ type randomGraph struct {
 	open    []tally
 	stages  []pipeline.Dependency // to wait for
 	checks  []func() error
-	rejects *tally // how many are set aside; nil when nobody reads them
-	budget  bool   // stages may reject
-	limits  bool   // some stage stops reading, so that nothing is counted behind it
+	letters *atomic.Int64 // how many rejects came; nil when nobody reads them
+	budget  bool          // stages may reject
+	limits  bool          // some stage stops reading, so that nothing is counted behind it
 }
 
 // tally is a stream and what it must hold. It holds at most that where exact is false.
@@ -174,12 +174,12 @@ func (g *randomGraph) step() {
 	pipeline.Do(g.p, g.name("step"), func(context.Context) error { return nil }, g.options(false)...)
 }
 
-func (g *randomGraph) letters() {
-	if g.rejects != nil || !g.budget {
+func (g *randomGraph) readRejects() {
+	if g.letters != nil || !g.budget {
 		return
 	}
-	g.rejects = &tally{}
-	s := pipeline.Via(pipeline.Rejects(g.p), "letters", each(func(pipeline.Reject) (int64, error) { return 1, nil }))
+	g.letters = new(atomic.Int64)
+	s := pipeline.Via(pipeline.Rejects(g.p), "letters", each(func(pipeline.Reject) (int64, error) { return g.letters.Add(1), nil }))
 	g.open = append(g.open, tally{stream: s, behind: true, count: 1 << 40})
 }
 
@@ -223,7 +223,7 @@ func buildRandomGraph(seed uint64, most int) *randomGraph {
 	g.limits = g.oneIn(3)
 	g.p = pipeline.New(fmt.Sprint("graph ", seed), options)
 	g.source()
-	makers := []func(){g.source, g.pass, g.pass, g.picky, g.split, g.merge, g.both, g.both, g.limit, g.step, g.letters, func() { g.sink(g.pick()) }}
+	makers := []func(){g.source, g.pass, g.pass, g.picky, g.split, g.merge, g.both, g.both, g.limit, g.step, g.readRejects, func() { g.sink(g.pick()) }}
 	for range 2 + g.IntN(14) {
 		makers[g.IntN(len(makers))]()
 	}
@@ -393,7 +393,7 @@ func randomGraphHolds(t *testing.T, seed uint64, deadline time.Duration) bool {
 		}
 		e.Cancel(stopped)
 	}
-	_, err := e.Wait()
+	report, err := e.Wait()
 	if cancelled && errors.Is(err, stopped) {
 		return true
 	}
@@ -405,5 +405,92 @@ func randomGraphHolds(t *testing.T, seed uint64, deadline time.Duration) bool {
 			return fail("%v", err)
 		}
 	}
+	if g.limits { // who is told that it is enough has not passed on all that it read
+		return true
+	}
+	if g.letters != nil && g.letters.Load() != report.Rejects {
+		return fail("%d rejects were read, and not %d", g.letters.Load(), report.Rejects)
+	}
+	for _, s := range report.Stages {
+		if s.Kind == pipeline.KindTransform && s.RecordsIn != s.RecordsOut+s.Rejects {
+			return fail("%s read %d, wrote %d and set aside %d", s.Name, s.RecordsIn, s.RecordsOut, s.Rejects)
+		}
+	}
 	return true
+}
+
+// TestRandomGraphsHaveAllThatCanBeWired: what the generator does not make is not proved.
+func TestRandomGraphsHaveAllThatCanBeWired(t *testing.T) {
+	met := map[string]int{}
+	for seed := range uint64(500) {
+		g := buildRandomGraph(seed, []int{10, 1000, 10_000, 100_000}[seed%4])
+		graph := g.p.Graph()
+		readers, before := map[string]int{}, map[string][]string{}
+		for _, e := range graph.Edges {
+			if !e.After {
+				readers[e.From+"/"+e.Output]++
+			}
+			before[e.To] = append(before[e.To], e.From)
+		}
+		reach := func(from string) map[string]bool {
+			all := map[string]bool{}
+			for open := []string{from}; len(open) > 0; {
+				name := open[0]
+				open = open[1:]
+				if !all[name] {
+					all[name] = true
+					open = append(open, before[name]...)
+				}
+			}
+			return all
+		}
+		has := map[string]bool{"some rejects": g.budget, "some that stop reading": g.limits}
+		sides := map[string]map[string]string{}
+		for _, e := range graph.Edges {
+			has["a tee"] = has["a tee"] || !e.After && readers[e.From+"/"+e.Output] > 1
+			has["a split"] = has["a split"] || e.Output != ""
+			if e.Input != "" {
+				if sides[e.To] == nil {
+					sides[e.To] = map[string]string{}
+				}
+				sides[e.To][e.Input] = e.From
+			}
+			if e.After {
+				has["After"] = true
+			}
+		}
+		for _, n := range graph.Nodes {
+			has["lanes"] = has["lanes"] || n.Lanes > 1
+			has["a source that waits"] = has["a source that waits"] || n.Kind == pipeline.KindSource && len(before[n.Name]) > 0
+			has["the rejects' stream"] = has["the rejects' stream"] || n.Kind == pipeline.KindRejects
+			streams := 0
+			for _, e := range graph.Edges {
+				if e.To == n.Name && !e.After {
+					streams++
+				}
+			}
+			has["a merge"] = has["a merge"] || streams > 1 && sides[n.Name] == nil
+		}
+		for _, s := range sides {
+			has["two inputs"] = true
+			right := reach(s["b"])
+			for name := range reach(s["a"]) {
+				has["two inputs with an ancestor in common"] = has["two inputs with an ancestor in common"] || right[name]
+			}
+		}
+		for what, here := range has {
+			if here {
+				met[what]++
+			}
+		}
+	}
+	for _, what := range []string{
+		"a tee", "a merge", "a split", "two inputs", "two inputs with an ancestor in common", "After", "a source that waits",
+		"the rejects' stream", "some rejects", "lanes", "some that stop reading",
+	} {
+		if met[what] < 25 {
+			t.Errorf("%s: in %d of 500 graphs", what, met[what])
+		}
+	}
+	t.Log(met)
 }

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -47,7 +48,11 @@ func newFeed[T any](a *attempt, producers int, waits bool) feed {
 }
 
 func newReader[T any](r *nodeRun, input int, stats *laneStats) *Reader[T] {
-	return &Reader[T]{queue: r.inputs[input].(*queue[T]), halt: r.halt, told: r.told, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
+	origin := -1
+	if offset, ok := originOffset(reflect.TypeFor[T]()); ok {
+		origin = int(offset)
+	}
+	return &Reader[T]{origin: origin, queue: r.inputs[input].(*queue[T]), halt: r.halt, told: r.told, stats: stats, rejects: &rejectPort{run: r, book: r.attempt.rejects}}
 }
 
 func newWriter[T any](r *nodeRun, port int, stats *laneStats) *Writer[T] {

@@ -2,13 +2,6 @@ package pipeline
 
 import "context"
 
-// Opener is an optional ability of a stage: what has to be settled for all stages of a run before the first of them
-// starts. Runs that write to the same tables put themselves in order there. Open is called in each attempt, after the
-// validation, for one stage after the other in the order in which they were added; an error ends the attempt.
-type Opener interface {
-	Open(ctx context.Context) error
-}
-
 // open is the opening phase of an attempt.
 func (a *attempt) open(ctx context.Context) error {
 	for _, r := range a.nodes {

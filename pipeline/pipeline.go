@@ -19,7 +19,8 @@ const DefaultBuffer = 4
 // Options are the settings of a pipeline. The zero value is a plain one-off run:
 // no log, no retry, no reject allowed, no state kept.
 type Options struct {
-	// Logger takes what the run tells, with the fields run and stage. Defaults to silence.
+	// Logger takes what the run tells, with the fields run and stage; [SlogLogger] makes one of a *slog.Logger.
+	// Defaults to silence.
 	Logger hclog.Logger
 
 	// BatchSize is in records. Defaults to [DefaultBatchSize]. Memory in flight
@@ -35,8 +36,8 @@ type Options struct {
 	MaxRejects int
 
 	// OnReject, if set, is called with each reject when it is set aside, the one that
-	// breaks the budget included, by several goroutines at once. For those that show
-	// rejects also of runs that fail; to keep them with the data use [Rejects]. It must
+	// breaks the budget included, by several goroutines at once. It sees the rejects of runs
+	// that fail too; to keep rejects with the data use [Rejects]. It must
 	// return soon and copy what it keeps of Raw.
 	OnReject func(Reject)
 

@@ -1,6 +1,9 @@
 package pipeline
 
-import "iter"
+import (
+	"iter"
+	"unsafe"
+)
 
 // Reader is a stage's input. It belongs to the one call that it was given to,
 // and to one goroutine at a time.
@@ -10,6 +13,7 @@ type Reader[T any] struct {
 	told    <-chan struct{} // closed when nobody wants what the stage writes; see ErrEnough
 	stats   *laneStats
 	rejects *rejectPort
+	origin  int  // where in a record its Origin lies; -1 if it has none
 	other   feed // of a stage with two inputs, the other one; nil for all others
 	rest    []T  // what a loop over All left of its batch
 	ended   bool
@@ -82,14 +86,19 @@ func (r *Reader[T]) AddBytes(n int64) { r.stats.bytes.Add(n) }
 // It can block until the stream of [Rejects] takes it: never call it while
 // holding something that another stage may be waiting for.
 func (r *Reader[T]) Reject(record *T, reject Reject) error {
-	if record != nil {
+	switch kept := r.rejects.kept(); {
+	case record == nil:
+		reject.fitRecord(kept)
+	case kept:
 		// A copy, so that the variable of a loop over All stays on the stack: one of the heap costs 33 ns a record.
 		copied := new(T)
 		*copied = *record
 		reject.Record = recordJSON(copied)
-		if at := OriginField[T](); at != nil {
-			reject.from(*at(copied))
-		}
+	default:
+		reject.Record = nil
+	}
+	if record != nil && r.origin >= 0 {
+		reject.from(*(*Origin)(unsafe.Add(unsafe.Pointer(record), r.origin)))
 	}
 	return r.rejects.reject(reject)
 }

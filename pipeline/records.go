@@ -49,7 +49,7 @@ func Records[T any](ctx context.Context, source Source[T]) iter.Seq2[T, error] {
 		})
 		defer func() { _ = end() }() // told below, if anybody is there to be told
 
-		in := &Reader[T]{queue: q, halt: h, stats: stats, rejects: out.rejects}
+		in := &Reader[T]{origin: -1, queue: q, halt: h, stats: stats, rejects: out.rejects}
 		left := false
 		var failed error
 		for record, err := range in.All() {

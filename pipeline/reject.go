@@ -29,6 +29,7 @@ type Reject struct {
 
 	// Record is what the stage that set it aside had before it, nil where a source could not read one: text
 	// in CSV, jsonb in Postgres.
+	// It is made only where somebody can see it: by the stream of [Rejects], [Options].OnReject or OnEvent.
 	Record json.RawMessage `json:"record,omitempty" db:"record" csv:"record"`
 }
 
@@ -46,6 +47,16 @@ func (r *Reject) clean() {
 	r.Column = cleantext.Short(r.Column, 200)
 	r.Value = cleantext.Short(r.Value, 1000)
 	r.Reason = cleantext.Short(r.Reason, 4000)
+}
+
+// fitRecord makes a record that a stage gave itself fit for any sink, if anybody keeps it.
+func (r *Reject) fitRecord(kept bool) {
+	switch {
+	case !kept:
+		r.Record = nil
+	case r.Record != nil:
+		r.Record = fitJSON(r.Record)
+	}
 }
 
 // String says the place first and the reason last:
@@ -77,8 +88,8 @@ func (r Reject) String() string {
 // RejectError ends a run whose rejects went past the budget. It is permanent:
 // the same data would be refused again.
 type RejectError struct {
-	First      Reject // the first that was set aside
-	Last       Reject // the one that broke the budget
+	First      Reject // the first that was set aside, without its Record
+	Last       Reject // the one that broke the budget, likewise
 	Count      int64  // how many there were, the last included
 	Budget     int    // [Options].MaxRejects
 	MostReason string // the most frequent reason
@@ -129,7 +140,19 @@ type rejectPort struct {
 	book *rejectBook
 }
 
+// kept tells whether anybody will see more of a reject than an error shows. If not, its record need not be made.
+func (p *rejectPort) kept() bool {
+	if p == nil {
+		return false
+	}
+	o := &p.run.attempt.p.options
+	return p.book.out != nil || o.OnReject != nil || o.OnEvent != nil
+}
+
 func (p *rejectPort) reject(r Reject) error {
+	if r.Stage == "" && p != nil {
+		r.Stage = p.run.node.name
+	}
 	r.clean()
 	if p == nil { // a source that is read outside any run
 		return Permanent(&RejectError{First: r, Last: r, Count: 1, MostReason: r.Reason, MostCount: 1})
@@ -138,9 +161,6 @@ func (p *rejectPort) reject(r Reject) error {
 	case <-p.run.done: // by a goroutine that the stage left behind
 		return errReturned
 	default:
-	}
-	if r.Stage == "" {
-		r.Stage = p.run.node.name
 	}
 	p.run.rejects.Add(1)
 	p.run.attempt.event(Event{Kind: EventReject, Stage: r.Stage, Reject: r})
@@ -166,6 +186,7 @@ func (p *rejectPort) reject(r Reject) error {
 
 // enter counts a reject and holds the count against the budget.
 func (b *rejectBook) enter(r Reject) error {
+	r.Record = nil
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.count++

@@ -18,6 +18,20 @@ type sqlError string
 func (e sqlError) Error() string    { return "SQLSTATE " + string(e) }
 func (e sqlError) SQLState() string { return string(e) }
 
+// statusError is an error of one's own that knows whether it is worth retrying.
+type statusError int
+
+func (e statusError) Error() string   { return fmt.Sprintf("status %d", int(e)) }
+func (e statusError) Permanent() bool { return e < 500 }
+
+// statedError has both.
+type statedError struct {
+	statusError
+	cause error
+}
+
+func (e statedError) Unwrap() error { return e.cause }
+
 func TestWhichErrorsAreWorthRetrying(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -29,6 +43,11 @@ func TestWhichErrorsAreWorthRetrying(t *testing.T) {
 		{"one that says so, wrapped", fmt.Errorf("load: %w", pipeline.Permanent(io.EOF)), true},
 		{"one that says it is transient", pipeline.Transient(sqlError("23505")), false},
 		{"the outermost mark", pipeline.Transient(pipeline.Permanent(io.EOF)), false},
+		{"one of a type that says so itself", fmt.Errorf("call: %w", statusError(404)), true},
+		{"one of that type that says the opposite", fmt.Errorf("call: %w", statusError(503)), false},
+		{"one of a type that says so, marked", pipeline.Transient(statusError(404)), false},
+		{"one that says so, with an SQLSTATE within", statedError{statusError(404), sqlError("08006")}, true},
+		{"one that says the opposite, with an SQLSTATE within", statedError{statusError(503), sqlError("23505")}, false},
 		{"a lost connection", sqlError("08006"), false},
 		{"a serialization failure", sqlError("40001"), false},
 		{"a deadlock", sqlError("40P01"), false},

@@ -9,7 +9,7 @@ import (
 
 // Split divides a stream into n: each record goes to the one whose index, from 0, choose returns for it.
 // choose gets a pointer only to save a copy: it must not change the record or keep the
-// pointer. An index out of range ends the run for good. Each stream must be read, by a
+// pointer. An index out of range fails the run, which is not retried. Each stream must be read, by a
 // stage, a sink or a [Merge]; see [Partition] for two of them.
 func Split[T any](in Stream[T], name string, n int, choose func(record *T) int, options ...StageOption) []Stream[T] {
 	ports := make([]string, max(n, 0))

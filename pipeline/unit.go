@@ -34,8 +34,8 @@ type Unit interface {
 
 type undecidedKey struct{}
 
-// MayBeCommitted tells a unit whose Rollback is called whether a unit before it has committed, or may have: with a ledger
-// a retry then completes what this one has prepared ([Finisher]), and otherwise nobody will.
+// MayBeCommitted is for Rollback: it tells whether a unit before this one has committed, or may have. With a ledger a
+// retry then completes what this unit has prepared ([Finisher]); without one nobody does.
 func MayBeCommitted(ctx context.Context) bool {
 	undecided, _ := ctx.Value(undecidedKey{}).(bool)
 	return undecided
@@ -69,8 +69,8 @@ var ErrFenced = errors.New("a newer attempt of this run has begun; this one may 
 
 // Join returns the run's unit of work for key, which begin makes when it is
 // asked for first. All stages of a run that join the same key share the unit;
-// begin's context ends with the attempt, not with the stage. An error of begin
-// is everybody's.
+// begin's context ends with the attempt, not with the stage. If begin fails,
+// every stage that joins gets its error.
 //
 // A key is compared by ==; use a pointer, or a type of your own package.
 func Join[U Unit](ctx context.Context, key any, begin func(ctx context.Context) (U, error)) (U, error) {

@@ -61,7 +61,7 @@ func (w *Writer[T]) WriteBatch(batch []T) error {
 func (w *Writer[T]) NewBatch() []T { return w.free.get() }
 
 // Flush passes on what was written and waits for its batch to fill. Sources that are
-// about to wait for their own input call it, so that records do not lie still;
+// about to wait for their own input call it, so that no record is held up meanwhile;
 // nobody else needs to.
 func (w *Writer[T]) Flush() error {
 	w.sending.Lock()
@@ -113,7 +113,10 @@ func (w *Writer[T]) AddBytes(n int64) { w.stats.bytes.Add(n) }
 
 // Reject sets a record aside that cannot be read or converted. See
 // [Reader.Reject].
-func (w *Writer[T]) Reject(reject Reject) error { return w.rejects.reject(reject) }
+func (w *Writer[T]) Reject(reject Reject) error {
+	reject.fitRecord(w.rejects.kept())
+	return w.rejects.reject(reject)
+}
 
 // send gives the batch to every reader that is still there; all but the last get a copy.
 func (w *Writer[T]) send(batch []T) error {

@@ -186,15 +186,17 @@ func (r *reader) Rejects(ctx context.Context, id string, after int64, limit int)
 		return none, trouble("rejects", err)
 	}
 	var n int64
-	rows, _ := r.db.Pool.Query(ctx, r.db.Of(`select n, stage, source, line, "offset", raw, "column", value, reason from {run_rejects} where run_id = $1 and n > $2 order by n limit $3`), id, after, limit+1)
+	rows, _ := r.db.Pool.Query(ctx, r.db.Of(`select n, stage, source, line, "offset", raw, "column", value, reason, record from {run_rejects} where run_id = $1 and n > $2 order by n limit $3`), id, after, limit+1)
 	var reject pipeline.Reject
+	var record []byte
 	_, err = pgx.ForEachRow(rows, []any{
-		&n, &reject.Stage, &reject.Source, &reject.Line, &reject.Offset, &reject.Raw, &reject.Column, &reject.Value, &reject.Reason,
+		&n, &reject.Stage, &reject.Source, &reject.Line, &reject.Offset, &reject.Raw, &reject.Column, &reject.Value, &reject.Reason, &record,
 	}, func() error {
 		if len(page.Items) == limit {
 			page.Next = n - 1
 			return nil
 		}
+		reject.Record = record
 		page.Items = append(page.Items, reject)
 		return nil
 	})

@@ -2,6 +2,7 @@ package runs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"testing"
@@ -234,11 +235,15 @@ func TestRejectsAreKeptOfRunsThatFailToo(t *testing.T) {
 			p := pipeline.New(name, pipeline.Options{MaxRejects: budget})
 			items := pipeline.From(p, "make", pipeline.SourceFunc[item](func(_ context.Context, out *pipeline.Writer[item]) error {
 				for i := range rejects {
+					record, _ := json.Marshal(map[string]any{"n": i, "text": "a\x00\ufffd"}) // never fails
+					if i == 1 {
+						record = nil
+					}
 					reason := "is odd"
 					if i%10 == 0 {
 						reason = "is round"
 					}
-					if err := out.Reject(pipeline.Reject{Source: "a.csv", Line: int64(i + 1), Raw: []byte{0, 255}, Column: "n", Value: fmt.Sprint(i), Reason: reason}); err != nil {
+					if err := out.Reject(pipeline.Reject{Source: "a.csv", Line: int64(i + 1), Raw: []byte{0, 255}, Column: "n", Value: fmt.Sprint(i), Reason: reason, Record: record}); err != nil {
 						return err
 					}
 				}
@@ -265,6 +270,12 @@ func TestRejectsAreKeptOfRunsThatFailToo(t *testing.T) {
 		first := page.Items[0]
 		if first.Stage != "make" || first.Source != "a.csv" || first.Line != 1 || string(first.Raw) != "\x00\xff" || first.Value != "0" {
 			t.Errorf("the first is %+v", first)
+		}
+		if string(first.Record) != `{"n": 0, "text": "a��"}` {
+			t.Errorf("the first record is %s", first.Record)
+		}
+		if tt.kept > 1 && page.Items[1].Record != nil {
+			t.Errorf("the second record is %s, and not none", page.Items[1].Record)
 		}
 		if tt.kept > 3 {
 			next, err := s.Rejects(t.Context(), r.ID, page.Next, 0)

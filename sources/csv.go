@@ -167,6 +167,10 @@ func (c CSV[T]) check() error {
 	if _, err := csvcodec.NewScanner(nil, c.scanOptions()); err != nil {
 		return fmt.Errorf("sources.CSV: %w", err)
 	}
+	// Asked before the files are: they may not be there yet, and what T lacks is worth no second attempt.
+	if _, err := csvcodec.Columns[T](); err != nil {
+		return fmt.Errorf("sources.CSV: the columns of %v: %w", reflect.TypeFor[T](), err)
+	}
 	if _, err := c.columns(); err != nil {
 		return err
 	}

@@ -29,12 +29,12 @@ const DefaultCalls = 8
 //		},
 //	}
 //
-// An error fails the run at once, also when earlier calls are still under way, and a panic is an error. One
-// made by [Reject] sets the record aside instead, in its turn. The context of the other calls then
-// ends, and Async waits for them: when it has returned, no call is under way.
+// An error fails the run at once, even while earlier calls are under way; a panic counts as an error. The context of
+// the other calls then ends, and Async waits for them: when it has returned, no call is under way. An error made by
+// [Reject] sets the record aside instead, in its turn.
 //
-// Results are passed on as soon as no further one is ready, so that a slow source is no
-// reason for a record to lie still. Memory holds some records and results for each call.
+// Results are passed on as soon as no further one is ready, so that none of them waits for a slow
+// source. Memory holds a few records and results for each call.
 //
 // Async has lanes of its own, and refuses pipeline.Parallel. A call costs about a
 // microsecond besides its work: what takes less is better done by [Map], with
@@ -52,15 +52,15 @@ type Async[In, Out any] struct {
 	// for one that is slower; then no further call is started.
 	Unordered bool
 
-	// Limiter says how many tries may be started in a time. Defaults to no limit. It may be
+	// Limiter bounds how many tries are started a second. Defaults to no limit. It may be
 	// shared by several stages and runs that use the same service.
 	Limiter *rate.Limiter
 
 	// Timeout bounds each try: its context ends then. Defaults to none.
 	Timeout time.Duration
 
-	// Retry says how often and when a call is tried again after an error that is worth it
-	// (see pipeline.IsPermanent); one of [Reject] is, where pipeline.Transient marks it so.
+	// Retry says how often and when a call is tried again after an error that is not permanent
+	// (see pipeline.IsPermanent). One of [Reject] is permanent, unless pipeline.Transient marks it.
 	// Defaults to one try.
 	Retry pipeline.Retry
 }

@@ -7,15 +7,15 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Chunk makes one slice of every n records, in their order: what a service takes that is
-// asked for a hundred at a time. The last one may be shorter; none is empty. An n that is
+// Chunk makes one slice of every n records, in their order: for a service that takes a
+// hundred at a time, say. The last one may be shorter; none is empty. An n that is
 // not positive is an error at the start.
 //
 //	pages := pipeline.Via(orders, "pages", transforms.Chunk[Order](100))
 //
-// The slice belongs to the stage that gets it, where one stage does; the branches of a tee
-// share it. A chunk is written when it is full or the stream ends, and
-// never for want of input: a source that waits holds back what is not full yet.
+// The slice belongs to the stage that reads it; behind a tee all branches share it. A chunk
+// is written when it is full or the stream ends: while a source waits, a chunk that is not full
+// waits too.
 // With pipeline.Parallel each lane makes chunks of its own, so that several may be shorter.
 func Chunk[T any](n int) pipeline.Transform[T, []T] { return chunker[T]{n} }
 

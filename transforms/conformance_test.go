@@ -175,3 +175,29 @@ func TestTransformsKeepTheRulesInFiles(t *testing.T) {
 		pipelinetest.CheckTransform(t, sort, in, options...)
 	})
 }
+
+func TestAJoinKeepsTheRules(t *testing.T) {
+	left, right := upTo(120), append(upTo(60), upTo(30)...)
+	join := transforms.Join[int, int, int, [2]int]{
+		LeftKey:  func(n *int) int { return *n % 50 },
+		RightKey: func(n *int) int { return *n },
+		Combine: func(l, r *int, made *[2]int) error {
+			if l != nil {
+				made[0] = *l
+			}
+			if r != nil {
+				made[1] = *r
+			}
+			return rejectSevens(made[0] + made[1])
+		},
+	}
+	full := join
+	full.LeftMisses, full.RightMisses = transforms.KeepMisses, transforms.KeepMisses
+	files := full
+	files.MaxMemory = 1
+	for name, stage := range map[string]transforms.Join[int, int, int, [2]int]{
+		"one that rejects misses": join, "full": full, "full, in files": files,
+	} {
+		t.Run(name, func(t *testing.T) { pipelinetest.CheckTransform2(t, stage, left, right) })
+	}
+}

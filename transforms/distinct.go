@@ -20,7 +20,7 @@ import (
 // further keys go to temporary files, and are passed on after the input's end, in their order.
 type Distinct[T any, K comparable] struct {
 	// Key returns what a record is known by. Required. Keys are compared by ==,
-	// so that a floating-point NaN differs from itself. The same record must have the same
+	// so that each floating-point NaN is a key of its own. The same record must have the same
 	// key when asked again.
 	Key func(record *T) K
 

@@ -44,7 +44,7 @@
 //
 // GroupBy, Sum, Distinct, Sort, TopN, Window, Lookup and Join hold at most MaxMemory bytes, 256 MiB
 // by default, of what they have to keep; then they go on in temporary files, and
-// write the same all the same. Files are in a folder millrace-spill-… of the stage's
+// still write the same. Files are in a folder millrace-spill-… of the stage's
 // TempDir. They are gone when the stage ends, and nothing of them stays when the
 // process is killed; a disk that fills up fails the run with the folder's name.
 //

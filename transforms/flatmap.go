@@ -16,7 +16,7 @@ import (
 //		return out, nil
 //	})
 //
-// A slice of its own is fine too; its records are copied. The records of one
+// f may return a slice of its own too, whose records are copied. The records of one
 // call are in memory together: a stage that makes millions of one record is better
 // written as a pipeline.Transform, which writes them one by one.
 //

@@ -23,7 +23,7 @@ import (
 // Memory holds one Out and one key for each group, until the stream ends. When
 // that exceeds MaxMemory, the records of further keys go to temporary files, and are
 // folded after the input's end; the result, its order and the order in which the records of a key are
-// folded stay the same. Rejects of such records come then too.
+// folded stay the same. What Fold refuses of them is set aside only then.
 //
 // With pipeline.Parallel each lane folds its share of the records, and the lanes
 // are merged at the end: Merge is then needed, the order of the output is not defined,
@@ -36,7 +36,7 @@ type GroupBy[In any, K comparable, Out any] struct {
 	Key func(record *In) K
 
 	// New starts a group. Defaults to the zero value of Out. The key it is given
-	// is a copy that may be kept: it pins no other text.
+	// is a copy that may be kept: it holds no other text in memory.
 	New func(key K) Out
 
 	// Fold adds a record to its group. Required. An error fails the run, unless it
@@ -50,7 +50,7 @@ type GroupBy[In any, K comparable, Out any] struct {
 	Merge func(into, from *Out) error
 
 	// MaxMemory is in bytes, for all lanes together: what keys and groups may
-	// hold, as far as can be told, before GroupBy goes on in temporary files. Buffers for these come
+	// hold, by estimate, before GroupBy goes on in temporary files. Buffers for these come
 	// on top, up to half as much, and so does what Go's collector has not freed yet. Defaults
 	// to [DefaultMaxMemory]. In, K and Out must then be types that can be written
 	// to a file: no functions, channels or interfaces, no pointers in K, no unexported

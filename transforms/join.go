@@ -33,8 +33,8 @@ import (
 //
 // What exceeds MaxMemory goes to temporary files, by the hash of its key, and so do the records of the left that
 // have their partners there; the result and its order stay the same. All records of the right with
-// one key must fit. For a reference of which each key is there once, and that no other stage
-// reads, [Lookup] is simpler.
+// one key must fit. Where the right has each key once, and no other stage reads it, [Lookup]
+// is simpler.
 type Join[A, B any, K comparable, Out any] struct {
 	// LeftKey returns what a record of the left stream is joined by. Required. Keys are compared by
 	// ==, so that NaN has no partner. For several columns return an array, or a struct. The same

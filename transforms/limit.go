@@ -8,9 +8,9 @@ import (
 )
 
 // Limit passes on the first n records and drops the others. 0 drops all; a
-// negative n is an error at the start. Once it has them, what comes before is told that nobody
-// wants more ([pipeline.ErrEnough]), so that an endless source ends too, unless others
-// read the same stream.
+// negative n is an error at the start. Once it has them, the stages before it are told that
+// nobody wants more ([pipeline.ErrEnough]), so that an endless source ends too, unless
+// others read the same stream.
 //
 // It counts the whole stream, so it cannot run in lanes.
 func Limit[T any](n int) pipeline.Transform[T, T] { return limit[T]{n} }

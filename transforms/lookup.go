@@ -18,7 +18,7 @@ type Misses int
 // What to do with misses.
 const (
 	RejectMisses Misses = iota // set the record aside; the default
-	KeepMisses                 // pass it on; Lookup as it is
+	KeepMisses                 // pass it on; Lookup leaves it as it is
 	DropMisses                 // drop it
 )
 
@@ -44,9 +44,9 @@ func (m Misses) validate(stage, name string) error {
 //
 // The reference is read once, before the first record, also with
 // pipeline.Parallel, and held in memory until the stream ends. What it
-// rejects counts for this stage. What of it exceeds MaxMemory goes to temporary
-// files, and so do the records that may be found there: these are enriched, or missed,
-// after the input's end, and come out in their order all the same.
+// rejects counts for this stage. The part of it that exceeds MaxMemory goes to temporary
+// files, and so do the records whose key may be there: these are looked up
+// after the input's end, and still come out in their order.
 type Lookup[T, Ref any, K comparable] struct {
 	// Reference is the source of what is looked up. Required.
 	Reference pipeline.Source[Ref]
@@ -54,8 +54,8 @@ type Lookup[T, Ref any, K comparable] struct {
 	// Key returns what to look for. Required.
 	Key func(record *T) K
 
-	// ReferenceKey returns what a record of the reference is found by. Required. Two of
-	// one key are an error: which of them is right cannot be known here.
+	// ReferenceKey returns what a record of the reference is found by. Required. A key that
+	// comes twice is an error: which of the two is right cannot be known here.
 	ReferenceKey func(ref *Ref) K
 
 	// Enrich changes a record by what was found for it. Required. ref is shared and must not be

@@ -12,9 +12,9 @@ import (
 //
 //	return transforms.Reject("sale_date", sale.Date, "is in the future")
 //
-// value may be empty when one value is not to blame. A long one is cut, and what is no text in it replaced.
-// The error is permanent: where a stage tries again, as [Async] does, pipeline.Transient(Reject(...)) asks
-// for that before the record is set aside.
+// value may be empty when no single value is to blame. A long one is cut, and what is no text in it is replaced.
+// The error is permanent: a stage that can try again, as [Async] can, does so only after
+// pipeline.Transient(Reject(...)), and sets the record aside when its tries are used up.
 func Reject(column, value, reason string) error {
 	return pipeline.Permanent(&rejection{pipeline.Reject{Column: column, Value: value, Reason: reason}})
 }

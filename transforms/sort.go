@@ -10,7 +10,7 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Sort passes records on in order, when its input has ended. It is stable: records
+// Sort puts records in order, and passes them on when its input has ended. It is stable: records
 // that compare equal stay in the order in which they came.
 //
 //	transforms.Sort[Sale]{Compare: func(a, b *Sale) int {

@@ -30,7 +30,7 @@ type Total[K comparable, N Number] struct {
 //		Value: func(s *Sale) int64 { return s.Quantity },
 //	}
 //
-// An integer sum that leaves the range of its type is an error, never a wrap:
+// An integer sum that leaves the range of its type is an error; it never wraps around:
 // let Value return a wider type.
 type Sum[T any, K comparable, N Number] struct {
 	Key   func(record *T) K // what to group by; required

@@ -6,8 +6,8 @@ import (
 	"github.com/millrace/millrace/pipeline"
 )
 
-// Tap shows each record to see, and passes it on as it is: to count, to
-// log, to look on while debugging. see gets a pointer only to save a copy: it must
+// Tap calls see for each record, and passes it on as it is: to count, to
+// log, to watch while debugging. see gets a pointer only to save a copy: it must
 // not change the record ([Update] may).
 func Tap[T any](see func(record *T)) pipeline.Transform[T, T] {
 	return tap[T]{see}

@@ -19,9 +19,9 @@ import (
 //		Compare: func(a, b *Sale) int { return cmp.Compare(b.Amount, a.Amount) }, // largest first
 //	}
 //
-// Of records that compare equal those that came first are kept, and written first.
-// Keys come in the order in which they were first seen. With pipeline.Parallel neither
-// of these orders is defined; that within a key still is.
+// Of records that compare equal, those that came first are kept, and written first.
+// Keys come in the order in which they were first seen. With pipeline.Parallel neither is
+// defined; the records of a key still come in the order of Compare.
 //
 // Memory holds N records for each key, whatever the length of the input. When that
 // exceeds MaxMemory, the records of further keys go to temporary files, with the same result.

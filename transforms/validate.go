@@ -17,7 +17,7 @@ import (
 //		Reason: "is not positive",
 //	}}}
 //
-// How many may be set aside is the run's budget, pipeline.Options.MaxRejects: by
+// The run's budget, pipeline.Options.MaxRejects, says how many may be set aside: by
 // default none, so that the first bad record fails the run. To drop them without
 // a trace use [Filter]; for a rule that has to compute its reason, [Update] with
 // [Reject].

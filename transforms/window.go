@@ -10,7 +10,7 @@ import (
 )
 
 // Window folds the records of each window of time into one, by the time that each record
-// says, and writes those when its input has ended. With a Key it does so for each key.
+// has, and writes the results when its input has ended. With a Key it does so for each key.
 //
 //	Size: time.Hour                              tumbling   ├────┤├────┤├────┤
 //	Size: time.Hour, Every: 15 * time.Minute     sliding    ├────┤
@@ -64,12 +64,12 @@ type Window[In any, K comparable, Out any] struct {
 	Key func(record *In) K
 
 	// New starts a window. Defaults to the zero value of Out. The key it is given
-	// is a copy that may be kept: it pins no other text.
+	// is a copy that may be kept: it holds no other text in memory.
 	New func(key K) Out
 
 	// Fold adds a record to a window. Required. An error fails the run, unless it is made by
 	// [Reject]; return that before the window is changed. Where windows overlap, a record is
-	// set aside once for each window that it is refused by.
+	// set aside once for each window that refuses it.
 	Fold func(group *Out, record *In) error
 
 	// Merge adds one window's group to that of another, as in [GroupBy]. Required with Gap, where a record can join two

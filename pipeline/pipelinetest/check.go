@@ -44,6 +44,37 @@ func CheckTransform[In, Out any](t testing.TB, transform pipeline.Transform[In, 
 	c.leaks()
 }
 
+// CheckTransform2 checks that a transform of two inputs keeps the rules (see the package comment), on inputs
+// that it does not change: once for each of them, with the other one whole. For a stage that passes records on in the
+// order in which the two happen to arrive, add [Unordered].
+func CheckTransform2[A, B, Out any](t testing.TB, transform pipeline.Transform2[A, B, Out], a []A, b []B, options ...Option) {
+	t.Helper()
+	left := newChecker(t, aLeft(transform, b), a, options)
+	if !left.reference() {
+		return
+	}
+	left.oneOfTwo()
+	right := newChecker(t, aRight(transform, a), b, options)
+	right.want, right.running, right.hangs = left.want, left.running, left.hangs
+	right.oneOfTwo()
+	newChecker(t, aLeft(transform, nil), nil, options).emptyInput()
+	right.leaks()
+}
+
+// oneOfTwo checks all rules at one of two inputs.
+func (c *checker[In, Out]) oneOfTwo() {
+	c.t.Helper()
+	c.emptyInput()
+	c.batchSizes()
+	c.lateInput()
+	c.keepsHandsOff()
+	c.poison()
+	c.runsAtOnce()
+	c.cancelAtInput()
+	c.cancelAtOutput()
+	c.tornInput()
+}
+
 // CheckSink checks that a sink keeps the rules (see the package comment), on an
 // input that it does not change. What it loads is checked only with [Loaded].
 func CheckSink[T any](t testing.TB, sink pipeline.Sink[T], in []T, options ...Option) {

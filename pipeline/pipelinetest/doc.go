@@ -7,6 +7,8 @@
 //	              ▼                     with the error and the rejects
 //	          []Reject                  CheckSource, CheckTransform, CheckSink: the rules
 //
+// A transform of two inputs has Transform2, RunTransform2 and CheckTransform2.
+//
 // A test of what a stage does:
 //
 //	got := pipelinetest.Transform(t, DropRefunds{}, []Sale{{Quantity: 2}, {Quantity: -1}})
@@ -22,7 +24,7 @@
 //
 // The checks run the stage some dozens of times, whole and torn. They find a stage that
 //
-//   - gives other records when they travel in batches of another size;
+//   - gives other records when they travel in batches of another size, or when another of two inputs comes first;
 //   - changes a batch after it passed it on, reads it again, or uses one that it recycled;
 //   - cannot serve several runs at once (run them with -race);
 //   - fails on an empty input;

@@ -14,6 +14,8 @@ type feed[T any] struct {
 	// fresh makes the batches such that the run does not use them again. A stage
 	// that recycles a batch and goes on using it then gets away with it.
 	fresh bool
+	// before is called before the first batch. May be nil.
+	before func(ctx context.Context)
 	// after is called after each batch, with how many records were written so far. May be nil.
 	after func(ctx context.Context, written int)
 	// end decides how the stream ends. Defaults to well.
@@ -24,6 +26,9 @@ type feed[T any] struct {
 const freshCut = 100
 
 func (f *feed[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error {
+	if f.before != nil {
+		f.before(ctx)
+	}
 	for written := 0; written < len(f.records); {
 		batch := out.NewBatch()
 		cut := min(cap(batch), len(f.records)-written)

@@ -43,6 +43,25 @@ func (c *checker[In, Out]) batchSizes() {
 	}
 }
 
+// lateInput: nor which of two inputs comes first. This one comes when the stage has taken of the other what it
+// takes without.
+func (c *checker[In, Out]) lateInput() {
+	c.t.Helper()
+	const how = "when it comes after the other one"
+	output, w := &collector[Out]{}, &watch{}
+	var exec *pipeline.Execution
+	started := make(chan struct{})
+	p, rejects := c.build(c.sized(2, 1), w, &feed[In]{records: c.in, before: func(ctx context.Context) {
+		<-started
+		poll(ctx, patience, c.idle(exec, w, 0))
+	}}, output)
+	exec = p.Start(c.t.Context())
+	close(started)
+	if c.endsWell(how, exec) {
+		c.compare(how, outcome[Out]{output.taken(), rejects.taken(), c.loaded()})
+	}
+}
+
 // keepsHandsOff: a batch that was passed on belongs to others. The stage's stream is a
 // tee, so that one output gets copies made in the moment of writing, and the other, which
 // holds on to them, the batches themselves.

@@ -37,6 +37,12 @@ func RunTransform[In, Out any](ctx context.Context, transform pipeline.Transform
 	return run(ctx, aTransform(transform), newSettings(options), in)
 }
 
+// RunTransform2 runs a transform of two inputs on two slices, which it does not change. All its
+// rejects are collected, unless [WithOptions] sets a budget.
+func RunTransform2[A, B, Out any](ctx context.Context, transform pipeline.Transform2[A, B, Out], a []A, b []B, options ...Option) Result[Out] {
+	return run(ctx, aLeft(transform, b), newSettings(options), a)
+}
+
 // RunSink runs a sink on a slice, which it does not change. All its rejects are
 // collected, unless [WithOptions] sets a budget.
 func RunSink[T any](ctx context.Context, sink pipeline.Sink[T], in []T, options ...Option) Result[T] {
@@ -63,6 +69,13 @@ func Source[T any](t testing.TB, source pipeline.Source[T], options ...Option) [
 func Transform[In, Out any](t testing.TB, transform pipeline.Transform[In, Out], in []In, options ...Option) []Out {
 	t.Helper()
 	return RunTransform(t.Context(), transform, in, options...).must(t)
+}
+
+// Transform2 runs a transform of two inputs on two slices and returns what it wrote. An error or a
+// reject ends the test.
+func Transform2[A, B, Out any](t testing.TB, transform pipeline.Transform2[A, B, Out], a []A, b []B, options ...Option) []Out {
+	t.Helper()
+	return RunTransform2(t.Context(), transform, a, b, options...).must(t)
 }
 
 // Sink runs a sink on a slice, and commits it. An error or a reject ends the test.

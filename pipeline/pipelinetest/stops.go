@@ -46,7 +46,7 @@ func (c *checker[In, Out]) cancelAtInput() {
 	}}, &collector[Out]{})
 	exec := p.Start(c.t.Context())
 	if !poll(c.t.Context(), wholeRun, c.idle(exec, w, len(c.in))) {
-		c.complain("it does not read its input: %d of %d records after %v", exec.Progress().Stage(stageName).RecordsIn, len(c.in), wholeRun)
+		c.complain("it does not read its input: %d of %d records after %v", c.read(exec.Progress().Stage(stageName)), len(c.in), wholeRun)
 	}
 	earlier := len(w.results(0))
 	exec.Cancel(errCancelled)

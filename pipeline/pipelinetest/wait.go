@@ -61,7 +61,7 @@ func poll(ctx context.Context, limit time.Duration, ask func() bool) bool {
 // are read one after the other, so one look proves nothing.
 const looks = 3
 
-// idle returns a question: has the stage read so many records, and does it now wait for
+// idle returns a question: has the stage read so many records of the input, and does it now wait for
 // more, or is it through?
 func (c *checker[In, Out]) idle(exec *pipeline.Execution, w *watch, read int) func() bool {
 	var last time.Duration
@@ -71,7 +71,7 @@ func (c *checker[In, Out]) idle(exec *pipeline.Execution, w *watch, read int) fu
 		switch {
 		case w.returned() || over(exec):
 			return true
-		case stage.RecordsIn != int64(read):
+		case c.read(stage) != int64(read):
 			seen = 0
 		case stage.WaitingIn > last:
 			seen++

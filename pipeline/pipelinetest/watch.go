@@ -84,6 +84,13 @@ func (a abilities) Bound(ctx context.Context, last json.RawMessage) (json.RawMes
 	return last, nil
 }
 
+func (a abilities) Open(ctx context.Context) error {
+	if o, ok := a.stage.(pipeline.Opener); ok {
+		return o.Open(ctx)
+	}
+	return nil
+}
+
 func (a abilities) Finish(ctx context.Context) error {
 	if f, ok := a.stage.(pipeline.Finisher); ok {
 		return f.Finish(ctx)
@@ -149,6 +156,23 @@ func watchTransform[In, Out any](w *watch, transform pipeline.Transform[In, Out]
 		return watchedLanes[In, Out]{watched}
 	}
 	return watched
+}
+
+type watchedTransform2[A, B, Out any] struct {
+	abilities
+	transform pipeline.Transform2[A, B, Out]
+	w         *watch
+}
+
+func (s watchedTransform2[A, B, Out]) Transform(ctx context.Context, a *pipeline.Reader[A], b *pipeline.Reader[B], out *pipeline.Writer[Out]) error {
+	return s.w.call(func() error { return s.transform.Transform(ctx, a, b, out) })
+}
+
+func watchTransform2[A, B, Out any](w *watch, transform pipeline.Transform2[A, B, Out]) pipeline.Transform2[A, B, Out] {
+	if w == nil {
+		return transform
+	}
+	return watchedTransform2[A, B, Out]{abilities{transform}, transform, w}
 }
 
 type watchedSink[T any] struct {

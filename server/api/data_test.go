@@ -119,11 +119,11 @@ func TestRejectsAreAPageOrAFile(t *testing.T) {
 	var page struct {
 		Total   int
 		Reasons map[string]int
-		Items   []struct{ Line, Raw, Value any }
+		Items   []struct{ Line, Raw, Value, Record any }
 		Next    int
 	}
 	r.want(200, "GET", "/api/runs/"+id+"/rejects?limit=2", "").json(t, &page)
-	if page.Total != 3 || page.Reasons["is odd"] != 3 || len(page.Items) != 2 || page.Next == 0 || page.Items[0].Raw != "1,\"x\uFFFD\n" {
+	if page.Total != 3 || page.Reasons["is odd"] != 3 || len(page.Items) != 2 || page.Next == 0 || page.Items[0].Raw != "1,\"x\uFFFD\uFFFD\n" || page.Items[1].Record != 1.0 {
 		t.Errorf("%+v", page)
 	}
 	r.want(200, "GET", fmt.Sprintf("/api/runs/%s/rejects?limit=2&after=%d", id, page.Next), "").json(t, &page)
@@ -135,7 +135,7 @@ func TestRejectsAreAPageOrAFile(t *testing.T) {
 		r.want(200, "GET", "/api/runs/"+id+"/rejects", "", "Accept", "text/csv"),
 	} {
 		lines, err := csv.NewReader(strings.NewReader(a.body)).ReadAll()
-		if err != nil || len(lines) != 4 || strings.Join(lines[1], "|") != "sink|a.csv|2|0|q|=1+1|is odd|1,\"x\uFFFD\n" {
+		if err != nil || len(lines) != 4 || strings.Join(lines[1], "|") != "sink|a.csv|2|0|q|=1+1|is odd|1,\"x\uFFFD\uFFFD\n|0" {
 			t.Errorf("%v, %q", err, lines)
 		}
 		if got := a.header.Get("Content-Disposition"); got != `attachment; filename="rejects-`+id+`.csv"` {

@@ -174,7 +174,7 @@ func (r *replica) definitions() []runs.Definition {
 						if err != nil {
 							return err
 						}
-						if err := in.Reject(nil, pipeline.Reject{Source: "a.csv", Line: int64(n + 2), Raw: []byte("1,\"x\xff\n"), Column: "q", Value: "=1+1", Reason: "is odd"}); err != nil {
+						if err := in.Reject(&n, pipeline.Reject{Source: "a.csv", Line: int64(n + 2), Raw: []byte("1,\"x\xff\x00\n"), Column: "q", Value: "=1+1", Reason: "is odd"}); err != nil {
 							return err
 						}
 					}

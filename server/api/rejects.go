@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/runs"
 )
@@ -38,17 +39,19 @@ type reject struct {
 	Source string `json:"source" doc:"a file's name, or a table"`
 	Line   int64  `json:"line" doc:"from 1; 0 if it is not known"`
 	Offset int64  `json:"offset" doc:"in bytes, from the file's start"`
-	Raw    string `json:"raw" doc:"the original line; what is not UTF-8 in it is replaced by U+FFFD"`
+	Raw    string `json:"raw" doc:"the original line; U+FFFD stands for NUL and what is not UTF-8"`
 	Column string `json:"column"`
 	Value  string `json:"value"`
 	Reason string `json:"reason"`
+
+	Record json.RawMessage `json:"record,omitempty" doc:"what the stage had before it; absent where the source could not read one"`
 }
 
 func newReject(r pipeline.Reject) reject {
 	return reject{
 		Stage: r.Stage, Source: r.Source, Line: r.Line, Offset: r.Offset,
-		Raw:    strings.ToValidUTF8(string(r.Raw), "\uFFFD"),
-		Column: r.Column, Value: r.Value, Reason: r.Reason,
+		Raw:    cleantext.Clean(string(r.Raw)),
+		Column: r.Column, Value: r.Value, Reason: r.Reason, Record: r.Record,
 	}
 }
 
@@ -102,7 +105,7 @@ func (a *API) rejects(ctx context.Context, in *rejectsInput) (*rejectsOutput, er
 func rejectsCSV(ctx context.Context, s *runs.Service, id string) (*rejectsOutput, error) {
 	var body bytes.Buffer
 	w := csv.NewWriter(&body)
-	_ = w.Write([]string{"stage", "source", "line", "offset", "column", "value", "reason", "raw"}) // to memory
+	_ = w.Write([]string{"stage", "source", "line", "offset", "column", "value", "reason", "raw", "record"}) // to memory
 	for after := int64(0); ; {
 		page, err := s.Rejects(ctx, id, after, runs.MaxKeptRejects)
 		if err != nil {
@@ -110,7 +113,7 @@ func rejectsCSV(ctx context.Context, s *runs.Service, id string) (*rejectsOutput
 		}
 		for _, r := range page.Items {
 			v := newReject(r)
-			_ = w.Write([]string{v.Stage, v.Source, strconv.FormatInt(v.Line, 10), strconv.FormatInt(v.Offset, 10), v.Column, v.Value, v.Reason, v.Raw})
+			_ = w.Write([]string{v.Stage, v.Source, strconv.FormatInt(v.Line, 10), strconv.FormatInt(v.Offset, 10), v.Column, v.Value, v.Reason, v.Raw, string(v.Record)})
 		}
 		if page.Next <= after {
 			break

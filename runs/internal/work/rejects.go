@@ -74,12 +74,11 @@ func (k *keptRejects) store(ctx context.Context, tx pgx.Tx, db *tables.DB, id st
 	if len(kept) == 0 {
 		return nil
 	}
-	columns := []string{"run_id", "n", "stage", "source", "line", "offset", "raw", "column", "value", "reason"}
+	columns := []string{"run_id", "n", "stage", "source", "line", "offset", "raw", "column", "value", "reason", "record"}
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{db.Schema, "run_rejects"}, columns, pgx.CopyFromSlice(len(kept), func(i int) ([]any, error) {
 		r := kept[i]
 		return []any{
-			id, int64(i + 1), cleantext.Short(r.Stage, 200), cleantext.Short(r.Source, 2000), r.Line, r.Offset, r.Raw,
-			cleantext.Short(r.Column, 200), cleantext.Short(r.Value, 4000), cleantext.Short(r.Reason, 4000),
+			id, int64(i + 1), r.Stage, r.Source, r.Line, r.Offset, r.Raw, r.Column, r.Value, r.Reason, r.Record,
 		}, nil
 	}))
 	return err

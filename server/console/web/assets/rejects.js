@@ -21,7 +21,7 @@ export function rejectsView(id, signal) {
   const all = h('button', { type: 'button', class: 'small', on: { click: () => setQuery({ reason: '' }, { replace: true }) } }, 'All reasons');
   const reasonTable = h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, h('th', { class: 'num' }, 'Records'), h('th', {}, 'Reason'))), reasons);
   const rowTable = h('div', { class: 'scroll-x', tabindex: 0, role: 'region', 'aria-label': 'Rejected records' }, h('table', { class: 'plain rejects' },
-    h('thead', {}, h('tr', {}, ['Where', 'Column', 'Value', 'Reason', 'Original line'].map((t) => h('th', {}, t)))), rows));
+    h('thead', {}, h('tr', {}, ['Where', 'Column', 'Value', 'Reason', 'Original line', 'Record'].map((t) => h('th', {}, t)))), rows));
   const el = h('section', { 'aria-label': 'Rejects' }, h('div', { class: 'tools' }, status, all, save), reasonTable, rowTable, more);
 
   const tell = (promise) => promise.catch((problem) => { if (!signal.aborted) text(status, problem.message); });
@@ -49,7 +49,8 @@ export function rejectsView(id, signal) {
     const shown = items.map((r, i) => [r, i]).filter(([r]) => !reason || r.reason === reason);
     keyed(rows, shown, (x) => x[1], ([r]) => h('tr', {},
       h('td', { class: 'nowrap' }, [r.source, r.line > 0 && `line ${count(r.line)}`].filter(Boolean).join(', ') || r.stage), h('td', {}, h('b', {}, r.column)),
-      h('td', {}, h('code', {}, r.value)), h('td', {}, r.reason), h('td', {}, h('code', { class: 'raw' }, marked(r.raw || '', r.value)))));
+      h('td', {}, h('code', {}, r.value)), h('td', {}, r.reason), h('td', {}, h('code', { class: 'raw' }, marked(r.raw || '', r.value))),
+      h('td', {}, h('code', { class: 'raw' }, r.record === undefined ? '' : JSON.stringify(r.record)))));
   }
 
   return {
