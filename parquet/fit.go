@@ -80,8 +80,8 @@ func unwantedNulls(record, file pq.Node, path []string) (levels []int) {
 
 type fitter struct{ problems []error }
 
-func (w *fitter) problem(path []string, format string, args ...any) {
-	w.problems = append(w.problems, fmt.Errorf("column %s: "+format, append([]any{quoted(path)}, args...)...))
+func (w *fitter) problem(path []string, text string, args ...any) {
+	w.problems = append(w.problems, fmt.Errorf("column %s: "+text, append([]any{quoted(path)}, args...)...))
 }
 
 // group returns those columns of the file that the record has, as the file has them.

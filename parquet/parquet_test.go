@@ -66,7 +66,6 @@ func TestTheRulesAreKept(t *testing.T) {
 }
 
 func TestColumnsThatNobodyNamesAreNotRead(t *testing.T) {
-	type wide struct{ C [40]int64 }
 	schema := pq.Group{}
 	for i := range 40 {
 		schema[name(i)] = pq.Int(64)

@@ -78,7 +78,7 @@ func TestWhatIsPrintedReadsTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It is built within this module, whose dependencies are there.
-	made, err := os.MkdirTemp(filepath.Join(root, "parquet"), "testdata-struct-")
+	made, err := os.MkdirTemp(filepath.Join(root, "parquet"), "testdata-struct-") //nolint:usetesting // within the module
 	if err != nil {
 		t.Fatal(err)
 	}

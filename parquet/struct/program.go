@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/format"
 	"slices"
@@ -133,8 +134,11 @@ func (p *printer) typeOf(n pq.Node, name string) (goType string, tag []string, e
 			return "", nil, err
 		}
 		value, valueTag, err := p.typeOf(pair.Fields()[1], name)
-		if err != nil || len(keyTag)+len(valueTag) > 0 {
-			return "", nil, fmt.Errorf("its map cannot be said by tags: %v", err)
+		if err == nil && len(keyTag)+len(valueTag) > 0 {
+			err = errors.New("a map of such keys or values cannot be said by tags")
+		}
+		if err != nil {
+			return "", nil, err
 		}
 		if n.Optional() {
 			tag = []string{"optional"}
