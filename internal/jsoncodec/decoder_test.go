@@ -267,21 +267,21 @@ func FuzzRoundTrip(f *testing.F) {
 func TestTypesThatWouldLoseSomething(t *testing.T) {
 	type both struct {
 		A int `json:"x"`
-		B int `json:"x"`
+		B int `json:"x"` //nolint:govet // the fault that is looked for
 	}
 	for name, err := range map[string]error{
 		`both have the name "x"`: typeError[both](),
 		"tagged for JSON but not expor": typeError[struct {
-			a int `json:"a"`
-		}](), //nolint:govet // the fault that is looked for
+			a int `json:"a"` //nolint:govet // the same
+		}](),
 		"there is no JSON for a chan":   typeError[struct{ A chan int }](),
 		"there is no JSON for a func()": typeError[struct{ A []func() }](),
 		`option "omitemtpy" is not know`: typeError[struct {
-			A int `json:"a,omitemtpy"`
-		}](), //nolint:staticcheck // the same
+			A int `json:"a,omitemtpy"` //nolint:staticcheck // the same
+		}](),
 		"string has no meaning": typeError[struct {
-			A []int `json:"a,string"`
-		}](), //nolint:staticcheck // the same
+			A []int `json:"a,string"` //nolint:staticcheck // the same
+		}](),
 		"cannot be read back": typeError[struct{ A io.Reader }](),
 		"the keys of a map":   typeError[struct{ A map[[2]int]int }](),
 		"no exported field":   typeError[struct{ a int }](),

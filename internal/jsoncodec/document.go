@@ -23,7 +23,7 @@ func parsePath(path string) ([]string, error) {
 	case path[0] == '/':
 		p := jsontext.Pointer(path)
 		if !p.IsValid() {
-			return nil, fmt.Errorf("Records is %q, which is no JSON Pointer (RFC 6901)", path)
+			return nil, fmt.Errorf("the path Records is %q, which is no JSON Pointer (RFC 6901)", path)
 		}
 		var names []string
 		for name := range p.Tokens() {
@@ -34,7 +34,7 @@ func parsePath(path string) ([]string, error) {
 	names := strings.Split(path, ".")
 	for _, name := range names {
 		if name == "" {
-			return nil, fmt.Errorf("Records is %q: want names with single points between them, such as data.items, "+
+			return nil, fmt.Errorf("the path Records is %q: want names with single points between them, such as data.items, "+
 				"or a JSON Pointer, such as /data/items", path)
 		}
 	}
