@@ -209,7 +209,9 @@ func fieldCount(rec *Record, want int) string {
 	}
 	reason := fmt.Sprintf("%d field%s, but the header has %d", got, s, want)
 	if last := rec.spans[got-1]; got == want+1 && last.lo() == last.hi() && !last.quoted() {
-		reason += "; the line ends in a delimiter and the header does not"
+		reason += "; the line ends in a delimiter and the header does not: set Dialect.Ragged to pass over it"
+	} else if got < want {
+		reason += "; Dialect.Ragged reads missing fields as NULL"
 	}
 	if raw := rec.Raw(); bytes.Count(raw[:len(raw)-1], lineFeed) > 0 {
 		last := rec.line + bytes.Count(raw[:len(raw)-1], lineFeed)

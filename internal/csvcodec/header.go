@@ -108,7 +108,7 @@ func headerHint(header, missing []string) string {
 	}
 	for _, other := range []string{";", "\t", "|", ","} {
 		if strings.Contains(header[0], other) {
-			return fmt.Sprintf("is the delimiter %q?", other)
+			return fmt.Sprintf("is the delimiter %q? set Dialect.Delimiter", other)
 		}
 	}
 	return ""
@@ -184,7 +184,7 @@ func HintHeader(s *Scanner, e *HeaderError) {
 			names[strings.TrimSpace(string(rec.Field(i)))] = true
 		}
 		if !slices.ContainsFunc(e.Missing, func(name string) bool { return !names[name] }) {
-			e.Hint = fmt.Sprintf("line %d has them: remove the lines before it", rec.Line())
+			e.Hint = fmt.Sprintf("line %d has them: set Dialect.SkipLines to %d", rec.Line(), rec.Line()-1)
 			return
 		}
 	}

@@ -313,8 +313,8 @@ func TestInputsThatAreNoCSVAreNamed(t *testing.T) {
 		"PK\x03\x04\x14\x00[Content_Types].xml": "an Excel workbook",
 		"\xfd7zXZ\x00\x00":                      "packed with xz",
 		"BZh91AY&SY\x00":                        "packed with bzip2",
-		"sep=;\na;b\n1;2\n":                     `set Comma to ';'`,
-		"Sales of March\n\na,b\n1,2\n":          "line 3 has them: remove the lines before it",
+		"sep=;\nb;c\n1;2\n":                     `column "a" is missing; the header has "b", "c"`,
+		"Sales of March\n\na,b\n1,2\n":          "line 3 has them: set Dialect.SkipLines to 2",
 		"a;b\n1;2\n":                            `is the delimiter ";"?`,
 	} {
 		_, err := NewReader[one[int]](strings.NewReader(in), ReadOptions{})
