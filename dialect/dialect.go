@@ -96,8 +96,8 @@ func (d CSV) Validate() error {
 		quote = '"'
 	}
 	switch {
-	case !utf8.ValidString(delimiter) || strings.ContainsAny(delimiter, "\x00\r\n"):
-		refuse("%q cannot be the Delimiter: want text without line ends", delimiter)
+	case len(delimiter) > 16 || !utf8.ValidString(delimiter) || strings.ContainsAny(delimiter, "\x00\r\n"):
+		refuse("%q cannot be the Delimiter: want at most 16 bytes of text without line ends", delimiter)
 	case quote != None && strings.ContainsRune(delimiter, quote):
 		refuse("the Delimiter %q cannot hold the quote %q", delimiter, quote)
 	}
@@ -118,8 +118,8 @@ func (d CSV) Validate() error {
 	}
 	if d.Comment != "" {
 		switch {
-		case !utf8.ValidString(d.Comment) || strings.ContainsAny(d.Comment, "\x00\r\n"):
-			refuse("%q cannot begin a Comment: want text without line ends", d.Comment)
+		case len(d.Comment) > 16 || !utf8.ValidString(d.Comment) || strings.ContainsAny(d.Comment, "\x00\r\n"):
+			refuse("%q cannot begin a Comment: want at most 16 bytes of text without line ends", d.Comment)
 		case quote != None && strings.HasPrefix(d.Comment, string(quote)):
 			refuse("%q cannot begin a Comment: it begins with the quote", d.Comment)
 		case strings.HasPrefix(d.Comment, delimiter) || strings.HasPrefix(delimiter, d.Comment):

@@ -44,7 +44,7 @@ func TestABadRecordIsAnErrorThatNamesItsPlaceAndTheNextOneIsRead(t *testing.T) {
 		{"a negative number for an unsigned field", "1,Tea,2,3.50,2024-02-29,0.5,yes,-1\n", `line 3: column "refs": "-1" is negative, and does not fit uint8`, ErrRange, 8, "-1"},
 		{"a number too large for a small unsigned field", "1,Tea,2,3.50,2024-02-29,0.5,yes,256\n", `line 3: column "refs": "256" does not fit uint8 (0 to 255)`, ErrRange, 8, "256"},
 		{"a float too large for its field", "1,Tea,2,3.50,2024-02-29,1e39,yes,\n", `line 3: column "share": "1e39" does not fit float32`, ErrRange, 6, "1e39"},
-		{"a comma in a float", "1,Tea,2,3.50,2024-02-29,\"1,5\",yes,\n", `line 3: column "share": "1,5" is not a number`, ErrSyntax, 6, "1,5"},
+		{"a comma in a float", "1,Tea,2,3.50,2024-02-29,\"1,5\",yes,\n", `line 3: column "share": "1,5" is not a number: set Dialect.Decimal or Thousands to ',' if its comma is one`, ErrSyntax, 6, "1,5"},
 		{"a word for a boolean", "1,Tea,2,3.50,2024-02-29,0.5,maybe,\n", `line 3: column "paid": "maybe" is not a boolean`, ErrSyntax, 7, "maybe"},
 		{"a day that is not", "1,Tea,2,3.50,2023-02-29,0.5,yes,\n", `line 3: column "sale_date": "2023-02-29" is not a time: want 2006-01-02, 2006-01-02 15:04:05 or RFC 3339`, ErrSyntax, 5, "2023-02-29"},
 		{"a decimal of 60 digits", "1,Tea,2," + strings.Repeat("123456", 10) + ",2024-02-29,0.5,yes,\n", `line 3: column "unit_price": "` + strings.Repeat("123456", 10) + `": unmarshaling decimal.Decimal: parsing decimal: decimal overflow: the integer part of a decimal.Decimal can have at most 19 digits, but it has 60 digits`, nil, 4, strings.Repeat("123456", 10)},

@@ -97,7 +97,7 @@ func byRules(t testing.TB, r io.Reader, o ScanOptions) []scanned {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.rules, s.rec.rules, s.comment = plain, plain, '\n'
+	s.rules, s.rec.rules, s.comment, s.ahead = plain, plain, '\n', plain.look
 	return collect(t, s)
 }
 

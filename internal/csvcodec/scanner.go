@@ -36,6 +36,7 @@ type Scanner struct {
 	discarding bool      // the rest of a record that was given up is still to be skipped,
 	walk       quoteWalk // from this state on
 
+	ahead     int    // how much rules look beyond a record
 	rules     *rules // nil where marks serve
 	skipLines int    // still to be skipped, before the first record
 	sepFree   bool   // no Delimiter is set: the first line may say it
@@ -60,7 +61,7 @@ func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
 		s.comment = o.Comment
 	}
 	if s.rules = rulesOf(o.Dialect); s.rules != nil {
-		s.comment = '\n'
+		s.comment, s.ahead = '\n', s.rules.look
 		s.rec.rules = s.rules
 	}
 	if o.StartOffset == 0 {
@@ -304,7 +305,7 @@ func (s *Scanner) fill() error {
 	if s.err != nil {
 		return s.err
 	}
-	if s.end-s.pos > s.maxRec {
+	if s.end-s.pos > s.maxRec+s.ahead {
 		return errFull
 	}
 	if s.room() < s.piece/4 && s.pos > 0 {
