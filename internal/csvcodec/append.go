@@ -15,7 +15,7 @@ import (
 // appendString appends a string value. behindPointer says that nothing at all
 // would be read as NULL.
 func (p *encodePlan) appendString(dst []byte, s string, behindPointer bool) []byte {
-	if p.isNull(s) && (s != "" || behindPointer) {
+	if (s == p.null || p.form != nil && p.isNull(s)) && (s != "" || behindPointer) {
 		return p.quoted(dst, s)
 	}
 	return p.appendText(dst, s)
@@ -23,8 +23,11 @@ func (p *encodePlan) appendString(dst []byte, s string, behindPointer bool) []by
 
 // appendText appends a field, in quotes when it needs them.
 func (p *encodePlan) appendText(dst []byte, s string) []byte {
+	if p.form != nil {
+		return p.appendForm(dst, s)
+	}
 	if p.needsQuotes(s) {
-		return p.quoted(dst, s)
+		return appendQuoted(dst, s)
 	}
 	return append(dst, s...)
 }
@@ -37,9 +40,7 @@ func (p *encodePlan) appendBytes(dst, b []byte) []byte {
 // quotes if it needs them, as 1.5 does where the delimiter is a point.
 func (p *encodePlan) appendPlain(dst []byte, start int) []byte {
 	if p.oddComma {
-		if text := string(dst[start:]); p.needsQuotes(text) {
-			return p.quoted(dst[:start], text)
-		}
+		return p.appendText(dst[:start], string(dst[start:]))
 	}
 	return dst
 }
@@ -61,9 +62,6 @@ func (p *encodePlan) needsQuotes(s string) bool {
 	n := len(s)
 	if n == 0 {
 		return false
-	}
-	if p.form != nil {
-		return p.form.needsQuotes(s)
 	}
 	if c := s[0]; c <= ' ' || c >= utf8.RuneSelf || c == '\\' {
 		if s == `\.` || strings.HasPrefix(s, string(byteOrderMark)) {
@@ -170,7 +168,11 @@ func (p *encodePlan) appendFloat(dst []byte, v float64) []byte {
 	if math.Abs(v) < 1e12 && (v != 0 || !math.Signbit(v)) {
 		hundreds := int64(math.Round(v * 100))
 		if float64(hundreds)/100 == v && hundreds != 0 {
-			return p.appendNumber(appendHundredths(dst, hundreds), start)
+			dst = appendHundredths(dst, hundreds)
+			if p.oddComma {
+				dst = p.appendNumber(dst, start)
+			}
+			return dst
 		}
 	}
 	return p.appendNumber(strconv.AppendFloat(dst, v, 'f', -1, 64), start)

@@ -151,7 +151,7 @@ type encodeOp struct {
 	nilIsDefault bool
 	times        *timeParser // of this column alone; nil for the plan's
 	number       bool        // its text is a number with a decimal point, which the dialect's mark replaces
-	rest         string      // the name of a column that is in the map: all else is zero
+	aside        bool        // of an index, a default, or the map, whose columns have no type here
 }
 
 type encodePlan struct {
@@ -213,6 +213,7 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 			err := noConversion(c.typ, "to text from", "MarshalText, MarshalCSV, String or Value")
 			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
 		}
+		op.aside = op.nilIsDefault || !c.inline
 		if !c.inline {
 			op.index, op.off = c.index, 0 // no offset leads there
 			op.holders = p.reach.holdersOf(t, c.index, c.name())
@@ -246,12 +247,16 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 	for i := range p.ops {
 		o := &p.ops[i]
 		if i > 0 {
-			dst = p.delimit(dst)
+			if p.form == nil {
+				dst = append(dst, p.comma)
+			} else {
+				dst = append(dst, p.form.rules.delimiter...)
+			}
 		}
 		// off is the offset of a field of the struct at base, and kind and ptr
 		// tell its type, so this and what is read stay inside the struct.
 		src := unsafe.Add(base, o.off)
-		if o.index != nil || o.nilIsDefault || o.typ == nil {
+		if o.aside {
 			var err error
 			if dst, err = p.appendReach(dst, o, base); err != nil {
 				return dst[:start], fmt.Errorf("column %q: %w", o.name, err)
@@ -290,7 +295,7 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 	if len(p.ops) == 1 && len(dst) == start && !null && p.ops[0].holders == nil {
 		dst = p.quoted(dst, "") // a blank line would be NULL
 	}
-	if p.form != nil {
+	if p.form != nil { // what the zero dialect is spared
 		if err := p.form.check(dst[start:]); err != nil {
 			return dst[:start], err
 		}

@@ -58,6 +58,9 @@ func formOf(o EncodeOptions) *form {
 
 // needsQuotes tells whether a field would be read back as something else, or is one that the zero dialect quotes.
 func (f *form) needsQuotes(s string) bool {
+	if s == "" {
+		return false
+	}
 	r := f.rules
 	d := string(r.delimiter)
 	switch {
@@ -105,6 +108,14 @@ func (f *form) check(record []byte) error {
 		return errors.New("the record would be read as a comment")
 	}
 	return err
+}
+
+// appendForm is appendText in a dialect.
+func (p *encodePlan) appendForm(dst []byte, s string) []byte {
+	if p.form.needsQuotes(s) {
+		return p.quoted(dst, s)
+	}
+	return append(dst, s...)
 }
 
 func (p *encodePlan) delimit(dst []byte) []byte {
@@ -240,7 +251,7 @@ func (r *restEncoder) begin(base unsafe.Pointer) error {
 		r.names = slices.Sorted(maps.Keys(r.of))
 		for _, name := range r.names {
 			r.p.header = append(r.p.header, name)
-			r.p.ops = append(r.p.ops, encodeOp{name: name, rest: name})
+			r.p.ops = append(r.p.ops, encodeOp{name: name, aside: true})
 		}
 	}
 	for name := range r.of {
@@ -253,7 +264,7 @@ func (r *restEncoder) begin(base unsafe.Pointer) error {
 
 // appendRest appends one column of the map. What is not in it is NULL.
 func (p *encodePlan) appendRest(dst []byte, o *encodeOp, _ unsafe.Pointer) ([]byte, error) {
-	value, ok := p.rest.of[o.rest]
+	value, ok := p.rest.of[o.name]
 	switch {
 	case ok:
 		return p.appendString(dst, value, false), nil
@@ -272,7 +283,7 @@ func (p *encodePlan) restOps(columns []*column) {
 	p.ops = nil
 	for i, c := range columns {
 		if c == nil {
-			p.ops = append(p.ops, encodeOp{name: p.header[i], rest: p.header[i]})
+			p.ops = append(p.ops, encodeOp{name: p.header[i], aside: true})
 			continue
 		}
 		p.ops = append(p.ops, ops[0])
