@@ -64,7 +64,9 @@ func (f *form) needsQuotes(s string) bool {
 	r := f.rules
 	d := string(r.delimiter)
 	switch {
-	case strings.Index(s+d, d) != len(s), strings.ContainsAny(s, "\r\n"), f.comment != "" && strings.HasPrefix(s, f.comment):
+	case strings.Index(s+d, d) != len(s), strings.ContainsAny(s, "\r\n"):
+		return true
+	case f.comment != "" && strings.HasPrefix(s, f.comment):
 		return true
 	case strings.HasPrefix(s, string(byteOrderMark)):
 		return true
@@ -215,7 +217,8 @@ func (p *encodePlan) named(s *shape, names []string) ([]*column, error) {
 		case at < 0:
 			return nil, fmt.Errorf("Columns lacks %q, which is field %s", c.name(), c.field)
 		case c.position > 0 && c.position != at+1:
-			return nil, fmt.Errorf("Columns has %q in position %d, and field %s is column %d", c.name(), at+1, c.field, c.position)
+			return nil, fmt.Errorf("Columns has %q in position %d, and field %s is column %d",
+				c.name(), at+1, c.field, c.position)
 		}
 		all[at] = c
 	}

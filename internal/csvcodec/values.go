@@ -80,7 +80,8 @@ func marksOf(o DecodeOptions) marksOfNumbers {
 func (m *marksOfNumbers) plain(value []byte) (plain []byte, ok bool) {
 	value = bytes.TrimSpace(value)
 	whole, fraction, has := bytes.Cut(value, []byte{m.decimal})
-	if bytes.IndexByte(fraction, '.') >= 0 || bytes.IndexByte(fraction, ',') >= 0 || m.decimal != '.' && m.thousands != '.' && bytes.IndexByte(whole, '.') >= 0 {
+	point := m.decimal != '.' && m.thousands != '.' && bytes.IndexByte(whole, '.') >= 0
+	if point || bytes.ContainsAny(fraction, ".,") {
 		return nil, false
 	}
 	m.scratch = m.scratch[:0]
@@ -96,7 +97,7 @@ func (m *marksOfNumbers) plain(value []byte) (plain []byte, ok bool) {
 			digits = digits[1:]
 		}
 		for i, group := range bytes.Split(digits, utf8.AppendRune(nil, m.thousands)) {
-			if len(group) == 0 || len(group) > 3 || i > 0 && len(group) != 3 || bytes.ContainsFunc(group, func(r rune) bool { return r < '0' || r > '9' }) {
+			if len(group) == 0 || len(group) > 3 || i > 0 && len(group) != 3 || !allDigits(group) {
 				return nil, false
 			}
 			m.scratch = append(m.scratch, group...)
@@ -106,6 +107,10 @@ func (m *marksOfNumbers) plain(value []byte) (plain []byte, ok bool) {
 		m.scratch = append(append(m.scratch, '.'), fraction...)
 	}
 	return m.scratch, true
+}
+
+func allDigits(b []byte) bool {
+	return !bytes.ContainsFunc(b, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // storeMarked is store for a number that may have marks.
@@ -211,7 +216,8 @@ func restOf(s *shape, header []string, match []int) (*restOp, error) {
 			continue
 		}
 		if slices.Contains(r.names, name) {
-			return nil, &HeaderError{Duplicate: name, Present: header, Hint: fmt.Sprintf("the map %s can hold one of them", s.rest.field)}
+			hint := fmt.Sprintf("the map %s can hold one of them", s.rest.field)
+			return nil, &HeaderError{Duplicate: name, Present: header, Hint: hint}
 		}
 		r.cols, r.names = append(r.cols, i), append(r.names, name)
 	}
