@@ -150,6 +150,52 @@ func TestColumnsByNameAndPosition(t *testing.T) {
 	}
 }
 
+func TestPositionsAlone(t *testing.T) {
+	type row struct {
+		B string `csv.column:"3"`
+		A int    `csv.column:"1"`
+	}
+	want := []row{{"x", 1}}
+	for name, source := range map[string]sources.CSV[row]{
+		"n,?,whatever\n1,,x\n": {},
+		"1,,x\n":               {NoHeader: true},
+	} {
+		source.Path = file(t, t.TempDir(), "a.csv", name)
+		if got, _, err := run(t, source, pipeline.Options{}); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: got %+v, %v", name, got, err)
+		}
+	}
+	p := pipeline.New("test", pipeline.Options{})
+	out := filepath.Join(t.TempDir(), "a.csv")
+	pipeline.To(pipeline.From(p, "extract", sources.Slice[row](want)), "load", sinks.CSV[row]{Path: out})
+	if _, err := p.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "field B is column 3, and there are 2 to write") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDriftBetweenTheFilesOfAPattern(t *testing.T) {
+	dir := t.TempDir()
+	file(t, dir, "1.csv", "id,product,quantity\n1,tea,3\n")
+	file(t, dir, "2.csv", "")
+	s := sources.CSV[sale]{Path: filepath.Join(dir, "*.csv"), OnlyColumns: true, AllowEmpty: true}
+	if got, _, err := run(t, s, pipeline.Options{}); err != nil || len(got) != 1 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	file(t, dir, "3.csv", "id,product,quantity,price\n2,mug,4,5\n")
+	_, _, err := run(t, s, pipeline.Options{})
+	if err == nil || !strings.Contains(err.Error(), `3.csv: line 1: the struct has no field for "price"`) {
+		t.Errorf("got %v", err)
+	}
+	type rest struct {
+		ID   int               `csv:"id"`
+		Rest map[string]string `csv:"*"`
+	}
+	_, _, err = run(t, sources.CSV[rest]{Path: filepath.Join(dir, "1.csv"), OnlyColumns: true}, pipeline.Options{})
+	if err == nil || !strings.Contains(err.Error(), "OnlyColumns has no effect: field Rest takes all other columns") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestColumnsThatNoFieldNames(t *testing.T) {
 	type row struct {
 		ID   int               `csv:"id"`

@@ -25,6 +25,7 @@ type column struct {
 
 	layout, location string // of csv.layout and csv.location
 	position         int    // of csv.column, from 1; 0 for none
+	named            bool   // a tag names it
 
 	field string // its name in Go, for messages: Home.Street
 	depth int    // how many embedded structs it lies in
@@ -99,7 +100,8 @@ func shapeOf(t reflect.Type) (*shape, error) {
 		return nil, fmt.Errorf("%s has no exported field that could be a CSV column", t)
 	}
 	// In a struct without any tag the field names are meant.
-	if len(w.nests) == 0 && !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
+	if len(w.nests) == 0 && w.rest == nil &&
+		!slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged || c.position > 0 }) {
 		for i := range w.columns {
 			w.columns[i].tagged = true
 		}
@@ -111,15 +113,24 @@ func shapeOf(t reflect.Type) (*shape, error) {
 }
 
 // Columns returns the names of T's columns, as an [Encoder] writes them and a
-// header should have them. The error says why T cannot be a CSV record.
+// header should have them, "" where positions leave one out. The error says why T cannot be a CSV record.
 func Columns[T any]() ([]string, error) {
 	s, err := shapeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(s.columns))
-	for i, c := range s.columns {
-		names[i] = c.name()
+	n := len(s.columns)
+	for i := range s.columns {
+		n = max(n, s.columns[i].position)
+	}
+	all, names := make([]*column, n), make([]string, n)
+	if err := place(s, all); err != nil {
+		return nil, err
+	}
+	for i, c := range all {
+		if c != nil {
+			names[i] = c.name()
+		}
 	}
 	return names, nil
 }
@@ -163,6 +174,7 @@ func (w *columnWalk) structFields(t reflect.Type, parent column, prefixes []stri
 			c.omitEmpty, c.partial, c.fallback, c.tagged = tag.omitEmpty, tag.partial, tag.fallback, len(tag.names) > 0
 			c.names = tag.namesOf(f, prefixes)
 			c.layout, c.location, c.position = tag.layout, tag.location, tag.position
+			c.named = len(tag.names) > 0
 			err = w.named(f, c, &tag)
 		}
 		if err != nil {
@@ -194,6 +206,9 @@ func (w *columnWalk) named(f reflect.StructField, c column, tag *fieldTag) error
 	if f.Type == typeRest && len(tag.names) == 1 && tag.names[0] == "*" {
 		if w.rest != nil {
 			return fmt.Errorf("fields %s and %s both take all other columns", w.rest.field, c.field)
+		}
+		if option := tag.ignored(); option != "" {
+			return fmt.Errorf("field %s takes all other columns: %s has no effect there", c.field, option)
 		}
 		if !c.inline {
 			return fmt.Errorf("field %s takes all other columns, and has to lie in the struct itself", c.field)

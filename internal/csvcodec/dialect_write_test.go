@@ -124,7 +124,7 @@ func TestWhatADialectCannotHoldIsNotWritten(t *testing.T) {
 func FuzzDialectRoundTrip(f *testing.F) {
 	f.Add(",", int32(0), int32(0), "", "", "", int32(0), int32(0), "", false, "x")
 	f.Add(";;", int32('\''), int32('\\'), "//", `\N`, "n/a", int32(','), int32('.'), "02.01.2006 15:04", true, "it's;")
-	f.Add("\t", int32(dialect.None), int32(0), "#", "-", "", int32(0), int32(' '), time.DateTime, false, "#a b")
+	f.Add("\t", dialect.None, int32(0), "#", "-", "", int32(0), int32(' '), time.DateTime, false, "#a b")
 	f.Add(".", int32('"'), int32('"'), "1", "", "1", int32(','), int32(0), "", true, "\xef\xbb\xbf1.5")
 	f.Fuzz(func(t *testing.T, delimiter string, quote, escape int32, comment, null, other string, decimal, thousands int32, layout string, lazy bool, s string) {
 		d := dialect.CSV{

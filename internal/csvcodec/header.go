@@ -69,8 +69,10 @@ func matchHeader(s *shape, header []string, o DecodeOptions) ([]int, error) {
 	for i, name := range header {
 		match[i] = -1
 		if k, ok := byPosition[i+1]; ok {
-			if c := &columns[k]; c.tagged && !c.matches(name) && !slices.ContainsFunc(c.names, func(own string) bool { return o.Dialect.AnyCase && fold(own) == fold(name) }) {
-				return nil, fmt.Errorf("field %s: column %d is %s in the header, not %q", c.field, c.position, quoteValue([]byte(name)), c.name())
+			folds := func(own string) bool { return o.Dialect.AnyCase && fold(own) == fold(name) }
+			if c := &columns[k]; c.named && !c.matches(name) && !slices.ContainsFunc(c.names, folds) {
+				return nil, fmt.Errorf("field %s: column %d is %s in the header, not %q",
+					c.field, c.position, quoteValue([]byte(name)), c.name())
 			}
 			match[i], from[k] = k, i+1
 			continue

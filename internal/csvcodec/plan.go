@@ -170,7 +170,10 @@ type plan struct {
 // newPlan compiles the struct type t against the header.
 func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
 	o = o.settled()
-	p := &plan{typ: t, fields: len(header), header: header, opts: o, times: newTimeParser(o.Layout, o.Location), marks: marksOf(o)}
+	p := &plan{
+		typ: t, fields: len(header), header: header, opts: o,
+		times: newTimeParser(o.Layout, o.Location), marks: marksOf(o),
+	}
 	if len(o.Dialect.Null) > 1 {
 		p.nulls = o.Dialect.Null[1:]
 	}
@@ -188,6 +191,9 @@ func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
 	all, err := p.compileAll(s)
 	if err != nil {
 		return nil, err
+	}
+	if s.rest != nil && o.OnlyColumns {
+		return nil, fmt.Errorf("OnlyColumns has no effect: field %s takes all other columns", s.rest.field)
 	}
 	match, err := matchHeader(s, header, o)
 	if err != nil {
