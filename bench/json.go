@@ -85,8 +85,8 @@ func (w *workshop) jsonToStructs() comparison {
 	}}
 }
 
-// jsonToSums sums up the quantity of each product, with two threads. DuckDB reads only the two members that it needs of the six
-// that it is told of.
+// jsonToSums sums up the quantity of each product, with two threads. Both sides decode all six members: DuckDB leaves out what
+// its query does not ask for, so it is asked to count the others.
 func (w *workshop) jsonToSums() comparison {
 	return comparison{name: "JSON lines to sum per product, 2 threads", sides: []side{
 		{name: "Millrace", run: func(ctx context.Context) (string, error) {
@@ -115,13 +115,13 @@ func (w *workshop) jsonToSums() comparison {
 				return "", err
 			}
 			defer db.Close()
-			var groups, total int64
+			var groups, total, others int64
 			err = db.QueryRowContext(ctx, `
-select count(*), sum(quantity)::bigint from (
-	select product, sum(quantity) as quantity
+select count(*), sum(quantity)::bigint, sum(others)::bigint from (
+	select product, sum(quantity) as quantity, count(sale_id) + count(unit_price) + count(sale_date) + count(store) as others
 	  from read_json(?, format = 'newline_delimited', columns = {'sale_id': 'BIGINT', 'product': 'VARCHAR', 'quantity': 'BIGINT',
 	       'unit_price': 'DOUBLE', 'sale_date': 'TIMESTAMP', 'store': 'VARCHAR'})
-	 group by product)`, w.json()).Scan(&groups, &total)
+	 group by product)`, w.json()).Scan(&groups, &total, &others)
 			return fmt.Sprintf("%d products, quantity %d", groups, total), err
 		}},
 	}}
