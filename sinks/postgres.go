@@ -73,6 +73,10 @@ const DefaultLockTimeout = 5 * time.Second
 // under a savepoint; of a portion that is refused, rows are loaded one by one where
 // refusals are dense, and those that are to blame become rejects. A constraint that is deferred
 // is checked only at the end of the run, and then fails it.
+//
+// A row that a BEFORE trigger keeps out, by answering NULL, is refused in the same way, though the server calls that a
+// success: what it says it took is held against what it was sent. The server's suppress_redundant_updates_trigger, which
+// keeps out only what is there already, is none of these.
 type Postgres[T any] struct {
 	// Pool is of the database. One run should use one pool for one database: two
 	// pools are two transactions.

@@ -27,6 +27,7 @@ type pgLoad[T any] struct {
 	encoder *pgcodec.Encoder[T]
 	table   pgx.Identifier
 	columns []string
+	before  []pgcatalog.Trigger // that can keep rows out
 	copyTo  pgunit.CopyTarget
 	staging *staging                  // of Upsert
 	origin  func(*T) *pipeline.Origin // of records that are staged where the run allows rejects; nil without
@@ -68,8 +69,9 @@ func (s Postgres[T]) open(ctx context.Context, in *pipeline.Reader[T], target pg
 	if err != nil {
 		return nil, err
 	}
-	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns, Format: l.encoder.Format()}
+	l.copyTo = pgunit.CopyTarget{Label: l.label, Table: l.table, Columns: l.columns, Format: l.encoder.Format(), Before: l.keepers()}
 	if l.staging != nil {
+		l.copyTo.Before = nil
 		l.copyTo.Table, l.copyTo.Columns = l.staging.table, slices.Concat(l.columns, l.staging.columns())
 	}
 	if budget := pipeline.MaxRejectsFrom(ctx); budget != 0 {
@@ -107,7 +109,7 @@ func (l *pgLoad[T]) ready(ctx context.Context, turn *pgunit.Turn) error {
 		if l.encoder, err = pgcodec.NewEncoder[T](table.Columns, conn.TypeMap()); err != nil {
 			return pipeline.Permanent(fmt.Errorf("table %q: %w", l.label, err))
 		}
-		l.table = table.Name
+		l.table, l.before = table.Name, table.Before
 		return nil
 	})
 	if err != nil {

@@ -114,6 +114,10 @@ func (l *pgLoad[T]) loadPortion(ctx context.Context, turn *pgunit.Turn) (rejects
 			return 0, err
 		}
 		for i, refused := range refusals {
+			if isKept(refused) {
+				refusals[i] = l.keptOut(1, 1)
+				continue
+			}
 			if refused == nil || l.copyTo.Format != pgcodec.Text || l.asked >= mostAsked {
 				continue
 			}
@@ -200,6 +204,10 @@ func (l *pgLoad[T]) refusedRecord(err error, record *T) pipeline.Reject {
 // of the reason where it only repeats the row, so that equal reasons count as one.
 func (l *pgLoad[T]) refusedRow(err error) pipeline.Reject {
 	reject := pipeline.Reject{Source: l.place(), Reason: err.Error()}
+	var kept *pgunit.KeptError
+	if errors.As(err, &kept) {
+		reject.Reason = kept.Reason()
+	}
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) {
 		reject.Column, reject.Value = pgcatalog.Place(refused)

@@ -29,6 +29,8 @@ type staging struct {
 	into    string   // the part of it before the table
 	onto    string   // the part of it after
 	newest  string   // the query for the last record of each key
+	absent  string   // the condition for those of newest whose keys the table has not
+	updates bool     // rows that are there are updated
 }
 
 func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier, keys, columns []string, origin bool) (*staging, error) {
@@ -59,6 +61,8 @@ func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier,
 	if len(updates) > 0 {
 		s.onto = fmt.Sprintf(" on conflict (%s) do update set %s", keyList, strings.Join(updates, ", "))
 	}
+	s.updates = len(updates) > 0
+	s.absent = fmt.Sprintf("not exists (select from %s as there where (%s) = (%s))", table.Sanitize(), qualified("there", keys), qualified("newest", keys))
 	s.merge = s.into + "(" + s.newest + ") as newest" + s.onto
 	var own strings.Builder
 	for _, c := range s.columns() {
@@ -72,6 +76,14 @@ func newStaging(ctx context.Context, conn *pgx.Conn, temp, table pgx.Identifier,
 // columns are those that the records do not have.
 func (s *staging) columns() []string { return append([]string{s.ordinal}, s.origin...) }
 
+func qualified(table string, columns []string) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = pgx.Identifier{table, c}.Sanitize()
+	}
+	return strings.Join(names, ", ")
+}
+
 // merge moves the newest record of each key into the table.
 func (l *pgLoad[T]) merge(ctx context.Context) error {
 	turn, err := l.unit.Acquire(ctx)
@@ -79,7 +91,9 @@ func (l *pgLoad[T]) merge(ctx context.Context) error {
 		return err
 	}
 	if l.portion == nil {
-		_, err := turn.Exec(ctx, l.staging.merge)
+		err := turn.Do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			return l.mergeFrom(ctx, conn, l.staging.merge, "("+l.staging.newest+") as newest")
+		})
 		turn.Release()
 		return l.mergeProblem(ctx, err)
 	}
@@ -102,8 +116,7 @@ func (l *pgLoad[T]) mergeProblem(ctx context.Context, err error) error {
 // records apart until those that are refused stand alone.
 func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (rejects []refusal[T], err error) {
 	err = turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, l.staging.merge)
-		return err
+		return l.mergeFrom(ctx, conn, l.staging.merge, "("+l.staging.newest+") as newest")
 	})
 	if err == nil || !isRowProblem(err) {
 		return nil, err
@@ -136,8 +149,7 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 	s := sifter{rows: int(last), enough: func() bool { return l.portion.enough(len(rejects)) }}
 	s.load = func(from, to int) error {
 		return turn.Try(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, several, from+1, to)
-			return err
+			return l.mergeFrom(ctx, conn, several, newest.Sanitize()+" as newest where "+ordinal+" between $1 and $2", from+1, to)
 		})
 	}
 	s.each = func(from, to int) (int, error) {
@@ -145,6 +157,9 @@ func (l *pgLoad[T]) mergeByParts(ctx context.Context, turn *pgunit.Turn) (reject
 			return [][]byte{binary.BigEndian.AppendUint64(nil, uint64(from+i+1))}
 		})
 		if err != nil {
+			return 0, err
+		}
+		if err := l.checkKept(ctx, turn, newest, from, refusals); err != nil {
 			return 0, err
 		}
 		var staged []pipeline.Reject
@@ -225,6 +240,9 @@ func (o *originFiles) number(name string) int64 {
 // isRowProblem tells refusals that are about the data of a row from those that are
 // about everything else.
 func isRowProblem(err error) bool {
+	if isKept(err) {
+		return true
+	}
 	var refused *pgconn.PgError
 	if !errors.As(err, &refused) || len(refused.Code) != 5 {
 		return false

@@ -96,6 +96,11 @@ func (r *pgSource) open(ctx context.Context, snapshot string, span pipeline.Rang
 	if err != nil {
 		return opened{}, err
 	}
+	return r.begin(ctx, conn, snapshot, span, part, check)
+}
+
+// begin is open on a connection that is there, which it gives back if it fails.
+func (r *pgSource) begin(ctx context.Context, conn *pgxpool.Conn, snapshot string, span pipeline.Range, part pgPart, check func(context.Context, *pgx.Conn, *pgDescription) error) (_ opened, err error) {
 	o := opened{conn: conn}
 	for try := 1; ; try++ {
 		err = r.during(ctx, conn, func(ctx context.Context, _ func()) (err error) {

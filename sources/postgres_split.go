@@ -127,10 +127,16 @@ func (r *pgSource) openParts(ctx context.Context, span pipeline.Range, n int) (c
 	for len(conns) < n {
 		// Two runs that wait for each other's connections would wait for ever.
 		patient, cancel := context.WithTimeout(ctx, partPatience)
-		more, err := r.open(patient, snapshot, span, pgPart{}, nil)
+		var more opened
+		missing := "the pool has no free connection"
+		conn, err := r.acquire(patient)
+		if err == nil {
+			missing = "a lock on the table is not to be had, for which somebody waits who wants it alone"
+			more, err = r.begin(patient, conn, snapshot, span, pgPart{}, nil)
+		}
 		cancel()
 		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-			pipeline.LoggerFrom(ctx).Warn("fewer lanes: the pool has no free connection", "lanes", len(conns), "wanted", n)
+			pipeline.LoggerFrom(ctx).Warn("fewer lanes: "+missing, "lanes", len(conns), "wanted", n)
 			break
 		}
 		if err != nil {

@@ -9,7 +9,15 @@ type Dependents struct {
 	ForeignParts []string    // partitions on other servers
 	References   []Reference // foreign keys of other tables that reference it
 	Rules        []Rule      // that are enabled
-	BeforeDelete []string    // row triggers, which can keep rows from being deleted
+	Before       []Trigger   // that are enabled, of the table and of its partitions
+}
+
+// Trigger is a row trigger BEFORE INSERT or UPDATE, which keeps a row out by answering NULL.
+type Trigger struct {
+	Name           string
+	Insert, Update bool
+	// Redundant says that it is suppress_redundant_updates_trigger of the server, which keeps out only what is there already.
+	Redundant bool
 }
 
 // Reference is a foreign key of another table.
@@ -74,9 +82,13 @@ select rulename, case ev_type::text when '2' then 'UPDATE' when '3' then 'INSERT
 		d.Rules, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Rule])
 		return err
 	})
-	// 1: for each row, 2: before, 8: delete.
+	// 1: for each row, 2: before, 4: insert, 16: update.
 	b.Queue(tree+`
-select distinct tgname
+select tgname, bool_or(tgtype & 4 <> 0), bool_or(tgtype & 16 <> 0), bool_and(tgfoid = 'pg_catalog.suppress_redundant_updates_trigger'::regproc)
   from pg_catalog.pg_trigger
- where tgrelid in (select oid from tree) and not tgisinternal and tgtype & 11 = 11 and tgenabled::text `+enabled+" order by 1", id.Sanitize()).Query(collect(&d.BeforeDelete))
+ where tgrelid in (select oid from tree) and not tgisinternal and tgtype & 3 = 3 and tgtype & 20 <> 0 and tgenabled::text `+enabled+`
+ group by 1 order by 1`, id.Sanitize()).Query(func(rows pgx.Rows) (err error) {
+		d.Before, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Trigger])
+		return err
+	})
 }

@@ -21,6 +21,7 @@ type CopyTarget struct {
 	Table   pgx.Identifier // the table itself
 	Columns []string
 	Format  pgcodec.Format // of the tuples
+	Before  []string       // triggers of the table that can keep rows out
 }
 
 func (t CopyTarget) sql() string {
@@ -142,11 +143,15 @@ const copyPatience = 500 * time.Millisecond
 // the turn.
 func (c *Copy) stream(ctx context.Context, turn *Turn, first chunk) error {
 	r := newCopyReader(ctx, c.target.Format, c.queue, first, turn.Wanted())
-	err := turn.do(ctx, copyPatience, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.PgConn().CopyFrom(ctx, r, c.target.sql())
+	var tag pgconn.CommandTag
+	err := turn.do(ctx, copyPatience, func(ctx context.Context, conn *pgx.Conn) (err error) {
+		tag, err = conn.PgConn().CopyFrom(ctx, r, c.target.sql())
 		return err
 	})
 	rows := r.stop()
+	if err == nil {
+		err = c.target.kept(rows, tag)
+	}
 	if err == nil {
 		c.sent += rows
 		c.unit.rows.Add(rows)
@@ -164,6 +169,10 @@ func (c *Copy) stream(ctx context.Context, turn *Turn, first chunk) error {
 func (t CopyTarget) refused(err error, before int64) error {
 	var server *pgconn.PgError
 	if !errors.As(err, &server) {
+		var kept *KeptError
+		if errors.As(err, &kept) {
+			return &CopyError{Table: t.Label, Err: err}
+		}
 		return err
 	}
 	e := &CopyError{Table: t.Label, Err: err}
@@ -175,12 +184,15 @@ func (t CopyTarget) refused(err error, before int64) error {
 }
 
 // Load sends tuples that are all there in one COPY, under a savepoint: if the
-// server refuses them, the transaction goes on without them.
+// server refuses them, or a trigger keeps one out, the transaction goes on without them.
 func (t *Turn) Load(ctx context.Context, target CopyTarget, tuples []byte, rows int64) error {
 	r := newBytesReader(ctx, target.Format, tuples)
 	err := t.try(ctx, copyPatience, func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.PgConn().CopyFrom(ctx, r, target.sql())
-		return err
+		tag, err := conn.PgConn().CopyFrom(ctx, r, target.sql())
+		if err != nil {
+			return err
+		}
+		return target.kept(rows, tag)
 	})
 	r.stop()
 	if err == nil {

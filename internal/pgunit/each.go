@@ -13,7 +13,8 @@ import (
 
 // Each runs a statement for each of n rows, whose parameters are in the format and of the types given, each
 // under a savepoint of its own, in one exchange. It returns what the server refused each row for, nil for a row
-// that it took. err is of everything else; it ends the run.
+// that it took; a [*KeptError], which names no trigger, for one that the statement did not touch. err is of everything
+// else; it ends the run.
 //
 // Three groups of messages a row go out without waiting for an answer: the statement; RELEASE and SAVEPOINT; ROLLBACK
 // TO SAVEPOINT. After a statement that worked the savepoint is moved behind it, and the rollback has nothing to undo. After
@@ -91,7 +92,11 @@ func eachResult(pipe *pgconn.Pipeline, refused []error) error {
 		case *pgconn.PipelineSync:
 			group++
 		case *pgconn.ResultReader:
-			_, err = result.Close()
+			var tag pgconn.CommandTag
+			tag, err = result.Close()
+			if i := (group - 1) / 3; err == nil && group > 0 && (group-1)%3 == 0 && i < len(refused) && tag.RowsAffected() == 0 {
+				refused[i] = &KeptError{Rows: 1, Sent: 1}
+			}
 		}
 		if err == nil {
 			continue

@@ -2,12 +2,10 @@ package pgunit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/millrace/millrace/pipeline"
 )
@@ -101,7 +99,7 @@ func (t *Turn) Exec(ctx context.Context, sql string, args ...any) (rows int64, e
 	return rows, err
 }
 
-// Try runs statements under a savepoint. When the server refuses one of them, the
+// Try runs statements under a savepoint. When the server refuses one of them, or f returns a [*KeptError], the
 // transaction goes on as if none had been run, and the error is returned. Any other
 // failure (the connection, a cancellation) is as in [Turn.Do].
 func (t *Turn) Try(ctx context.Context, f func(ctx context.Context, conn *pgx.Conn) error) error {
@@ -117,8 +115,7 @@ func (t *Turn) try(ctx context.Context, patience time.Duration, f func(ctx conte
 		_, err = t.Exec(ctx, "release savepoint millrace")
 		return err
 	}
-	var refused *pgconn.PgError
-	if !errors.As(err, &refused) || t.Conn().IsClosed() || ctx.Err() != nil {
+	if !isRefusal(err) || t.Conn().IsClosed() || ctx.Err() != nil {
 		t.unit.fail(err)
 		return err
 	}
