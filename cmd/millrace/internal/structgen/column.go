@@ -72,6 +72,9 @@ func (c *column) add(value string, quoted bool) {
 		if ok && len(fraction) != 3 {
 			c.commas++
 		}
+		if c.notComma && number && whole != "" && !strings.Contains(value, ".") {
+			c.scaled = value
+		}
 	}
 	if !c.notBool {
 		c.addBool(value)
