@@ -26,9 +26,7 @@ const about = `Helps to write pipelines of Millrace.
 
   millrace struct sales.csv > main.go`
 
-const aboutStruct = `Print the Go program that loads a file, or copies a table.
-
-The program compiles: it has the struct of the records, with the narrowest types that hold all that was seen, pointers where null or nothing occurs, and a source with the settings that the file needs (delimiter, encoding, header, layout of its times). It creates its table in the database of DATABASE_URL. What was left in doubt stands in comments, and on standard error.
+const aboutStruct = `The program compiles: it has the struct of the records, with the narrowest types that hold all that was seen, pointers where null or nothing occurs, and a source with the settings that the file needs (delimiter, encoding, header, layout of its times). It creates its table in the database of DATABASE_URL. What was left in doubt stands in comments, and on standard error.
 
   millrace struct sales.csv
   millrace struct events.jsonl.gz --rows 100000
@@ -49,12 +47,13 @@ type structCommand struct {
 }
 
 // Help is what stands above the flags.
-func (*structCommand) Help() string { return aboutStruct[strings.Index(aboutStruct, "\n")+2:] }
+func (*structCommand) Help() string { return aboutStruct }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // run returns the exit code: 0, 1 for an error, 2 for a command line that cannot be understood.

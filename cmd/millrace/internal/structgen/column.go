@@ -16,7 +16,8 @@ type column struct {
 
 	notInt, notFloat, notComma bool
 	commas                     int    // values with a comma as the decimal mark whose fraction is not three digits long
-	scaled                     string // a value that a float64 would write otherwise
+	scaled                     string // a number that a float64 would write otherwise, if all values are numbers
+	word                       bool   // a value is no number
 	bools                      map[string]bool
 	notBool                    bool
 	forms                      []int // of times that read every value; nil before the first
@@ -53,6 +54,9 @@ func (c *column) add(value string, quoted bool) {
 		return
 	}
 	c.values++
+	if !c.number(value) {
+		c.scaled, c.word = "", true
+	}
 	if !c.notInt {
 		v, err := strconv.ParseInt(value, 10, 64)
 		c.notInt = err != nil || strconv.FormatInt(v, 10) != value
@@ -62,7 +66,8 @@ func (c *column) add(value string, quoted bool) {
 		case !number:
 			c.notFloat = true
 		case !exact:
-			c.notFloat, c.scaled = true, value
+			c.notFloat = true
+			c.scale(value)
 		}
 	}
 	if !c.notComma {
@@ -73,7 +78,7 @@ func (c *column) add(value string, quoted bool) {
 			c.commas++
 		}
 		if c.notComma && number && whole != "" && !strings.Contains(value, ".") {
-			c.scaled = value
+			c.scale(value)
 		}
 	}
 	if !c.notBool {
@@ -81,6 +86,19 @@ func (c *column) add(value string, quoted bool) {
 	}
 	if c.forms == nil || len(c.forms) > 0 {
 		c.addTime(value)
+	}
+}
+
+// number tells whether a text is a number in any of the forms that are known, kept exactly or not.
+func (c *column) number(value string) bool {
+	_, number := exactFloat(strings.Replace(value, ",", ".", 1))
+	return number
+}
+
+// scale notes the first number that a float64 would write otherwise, in a column of nothing but numbers.
+func (c *column) scale(value string) {
+	if c.scaled == "" && !c.word {
+		c.scaled = value
 	}
 }
 

@@ -2,6 +2,7 @@ package structgen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type csvFile struct {
 	utf8     utf8Count
 	bad      int // records that cannot be read
 	firstBad error
+
+	refer *references // of the header
 
 	null         string
 	decimalComma bool
@@ -204,8 +207,9 @@ func (f *csvFile) decide() {
 	f.null = f.nullToken()
 	points, commas := 0, 0
 	layouts := map[string]int{}
+	f.refer = newReferences(f)
 	for _, col := range f.columns {
-		if !f.holds(col) {
+		if _, ok := f.refer.tag(col.name); !f.holds(col) || !ok && !f.noHeader {
 			continue
 		}
 		switch col.kind() {
@@ -295,7 +299,7 @@ func (f *csvFile) goType(col *column) (typ, comment string) {
 	default:
 		typ = "string"
 		if col.scaled != "" && comment == "" {
-			comment = fmt.Sprintf("a float64 would not keep %s as it stands; a decimal type does, such as that of github.com/govalues/decimal", col.scaled)
+			comment = fmt.Sprintf("numbers; a float64 would not keep %s as it stands", col.scaled)
 		}
 	}
 	if null {
@@ -317,14 +321,7 @@ func (f *csvFile) timeType(col *column) (typ, comment string) {
 			return "time.Time", ""
 		}
 	}
-	return "string", fmt.Sprintf("times of the form %s, of which a file has one", cmpOr(timeForms[col.forms[0]].layout, "2006-01-02 or RFC 3339"))
-}
-
-func cmpOr(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a
+	return "string", fmt.Sprintf("times of the form %s, of which a file has one", cmp.Or(timeForms[col.forms[0]].layout, "2006-01-02 or RFC 3339"))
 }
 
 func (s *source) csvProgram(f *csvFile) *Program {
@@ -346,7 +343,7 @@ func (s *source) csvProgram(f *csvFile) *Program {
 		literal = append(literal, "DecimalComma: true")
 	}
 	p.source = "sources.CSV[Row]{" + strings.Join(literal, ", ") + "}"
-	if f.records == 0 {
+	if f.records == 0 && f.bad == 0 {
 		p.warn("The file holds no records: all columns are taken for text.")
 	}
 	if f.bad > 0 {
@@ -360,17 +357,14 @@ func (s *source) csvProgram(f *csvFile) *Program {
 func (f *csvFile) fields(p *Program) []field {
 	var goNames, dbNames names
 	var fields []field
-	refer := newReferences(f)
 	for i, col := range f.columns {
 		label := col.name
 		if f.noHeader {
 			label = fmt.Sprintf("column %d", i+1)
 		}
-		reference, ok := label, true
+		reference, ok := f.refer.tag(col.name)
 		if f.noHeader {
-			reference = fmt.Sprintf("column_%d", i+1)
-		} else {
-			reference, ok = refer.tag(col.name)
+			reference, ok = fmt.Sprintf("column_%d", i+1), true
 		}
 		if !ok {
 			comment := fmt.Sprintf("Column %d, %q, is left out: its name is there twice, or cannot stand in a tag.", i+1, col.name)

@@ -187,11 +187,7 @@ func (b *jsonStructs) structOf(s *shape, name string, row bool) structType {
 			continue
 		}
 		f := field{name: goNames.unique(goName(m.name, fmt.Sprintf("Member%d", i+1)), 100)}
-		key := m.name
-		if key == "-" {
-			key = "-,"
-		}
-		f.tags = []tag{{"json", key}}
+		f.tags = []tag{{"json", m.name}}
 		if row {
 			f.tags = append(f.tags, tag{"db", dbNames.unique(snake(m.name, "member"), maxName)})
 		}
@@ -243,5 +239,5 @@ func (b *jsonStructs) typeOf(s *shape, optional bool, name string) (typ, comment
 
 // jsonTag tells whether a json tag can name a member.
 func jsonTag(name string) bool {
-	return name != "" && !strings.ContainsAny(name, "\"'`,\\") && strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == '\uFFFD' || r == 0x7f }) < 0
+	return name != "" && name != "-" && !strings.ContainsAny(name, "\"'`,\\") && strings.IndexFunc(name, func(r rune) bool { return r < ' ' || r == '\uFFFD' || r == 0x7f }) < 0
 }

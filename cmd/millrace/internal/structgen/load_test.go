@@ -47,7 +47,7 @@ var loadCases = []loadCase{
 	},
 	{
 		name: "excel.csv", content: "Kunden-Nr;Name;Gr\xf6\xdfe;Preis;Datum;Datum\n007;Zo\xeb;1,5;12,50;31.12.2024;x\n008;\"J\xf6rg; Sohn\";2,25;3,10;01.02.2024;x\n",
-		source: `{Path: "excel.csv", Encoding: "windows-1252", Comma: ';', Layout: "02.01.2006", DecimalComma: true}`,
+		source: `{Path: "excel.csv", Encoding: "windows-1252", Comma: ';', DecimalComma: true}`,
 		fields: []string{"KundenNr string", "Name string", "Größe float64", "Preis string"},
 		rows:   [][]string{{"007", "Zoë", "1.5", "12,50"}, {"008", "Jörg; Sohn", "2.25", "3,10"}},
 	},
@@ -88,6 +88,26 @@ var loadCases = []loadCase{
 	},
 }
 
+// jsonCases are files of JSON, and what is to be in their tables.
+var jsonCases = []loadCase{
+	{
+		name: "lines.jsonl",
+		content: `{"id":9007199254740993,"at":"2024-01-01T00:00:00+02:00","who":{"name":"Zoë","mail":null},"tags":["a"],"share":12.50,"big":0.1234567890123456789,"mixed":1}
+{"id":1,"who":{"name":"x","age":3},"items":[{"sku":"a"},{"sku":"b","qty":3}],"share":1,"big":1,"mixed":"x","-":true}
+`,
+		source: `sources.JSONLines[Row]{Path: "lines.jsonl", IgnoreUnknown: true}`,
+		fields: []string{"ID int64", "At *time.Time", "Who RowWho", "Tags []string", "Share float64", "Big json.RawMessage", "Mixed json.RawMessage", "Items []RowItems"},
+		rows: [][]string{
+			{"9007199254740993", "2023-12-31 22:00:00+00", `{"age": null, "mail": null, "name": "Zoë"}`, "{a}", "12.5", "0.1234567890123456789", "1", null},
+			{"1", null, `{"age": 3, "mail": null, "name": "x"}`, null, "1", "1", `"x"`, `{"{\"qty\": null, \"sku\": \"a\"}","{\"qty\": 3, \"sku\": \"b\"}"}`},
+		},
+	},
+	{
+		name: "array.json", content: "[\n {\"a b\": 1, \"x,y\": 2},\n {\"a b\": null}\n]", source: `{Path: "array.json", IgnoreUnknown: true}`,
+		fields: []string{"AB *int64"}, rows: [][]string{{"1"}, {null}},
+	},
+}
+
 func TestThePrintedProgramsLoadWhatTheyWerePrintedFor(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -103,7 +123,7 @@ func TestThePrintedProgramsLoadWhatTheyWerePrintedFor(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	cases := slices.Clone(loadCases)
+	cases := slices.Concat(loadCases, jsonCases)
 	for i := range 24 {
 		cases = append(cases, randomCase(t, random, i))
 	}
@@ -494,7 +514,7 @@ func TestWhatIsLeftInDoubtIsSaid(t *testing.T) {
 		want          string // a regular expression
 	}{
 		{"a column that is there twice", "a,b,a\n1,2,3\n", Options{}, `// Column 3, "a", is left out`},
-		{"money", "p\n12.50\n", Options{}, `P string .*// a float64 would not keep 12.50 as it stands`},
+		{"money", "p\n12.50\n", Options{}, `P string .*// numbers; a float64 would not keep 12.50 as it stands`},
 		{"records that cannot be read", "a,b\n1,2\n3\n4,5\n", Options{}, `// 1 record cannot be read, the first: line 3: 1 field, but the first record has 2`},
 		{"a guess", "a\nZo\xeb\n", Options{}, `windows-1252 is a guess`},
 		{"a number of rows", "a\n1\nx\n", Options{Rows: 1}, `(?s)first 1 records.*A int64`},

@@ -120,8 +120,8 @@ func (p *Program) needs(typ string) string {
 	return typ
 }
 
-func (p *Program) warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+func (p *Program) warn(text string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(text, args...))
 }
 
 func (s structType) write(b *bytes.Buffer) {
