@@ -2,7 +2,6 @@ package structgen
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,11 +26,10 @@ type csvFile struct {
 	bad      int // records that cannot be read
 	firstBad error
 
-	refer *references // of the header
+	seen map[string]int // how often a name is in the header
 
-	null         string
+	null         []string
 	decimalComma bool
-	layout       string
 }
 
 func (s *source) csv(ctx context.Context) (*Program, error) {
@@ -204,37 +202,27 @@ func (f *csvFile) firstIsData() bool {
 
 // decide chooses the settings that hold for the whole file.
 func (f *csvFile) decide() {
-	f.null = f.nullToken()
+	f.null = f.nullTokens()
 	points, commas := 0, 0
-	layouts := map[string]int{}
-	f.refer = newReferences(f)
+	f.seen = map[string]int{}
 	for _, col := range f.columns {
-		if _, ok := f.refer.tag(col.name); !f.holds(col) || !ok && !f.noHeader {
-			continue
-		}
+		f.seen[trimmed(col.name)]++
 		switch col.kind() {
 		case isFloat:
 			points++
 		case isComma:
 			commas++
-		case isTime:
-			if !col.doubtful() {
-				layouts[timeForms[col.forms[0]].layout]++
-			}
 		}
 	}
 	f.decimalComma = commas > points
-	for _, form := range timeForms { // in order, so that the same file gives the same program
-		if layouts[form.layout] > layouts[f.layout] {
-			f.layout = form.layout
-		}
-	}
 }
 
-// nullToken is the one text that stands for null in all columns that are not text.
-func (f *csvFile) nullToken() string {
+// nullTokens are the texts that stand for null in columns that are not text, and nothing at all where that occurs.
+func (f *csvFile) nullTokens() []string {
 	var found []string
+	empty := false
 	for _, col := range f.columns {
+		empty = empty || col.empty > 0
 		if col.kind() == isText || col.kind() == isNothing {
 			continue
 		}
@@ -244,41 +232,20 @@ func (f *csvFile) nullToken() string {
 			}
 		}
 	}
-	if len(found) != 1 {
-		return ""
+	slices.Sort(found)
+	if empty && len(found) > 0 {
+		found = append([]string{""}, found...)
 	}
-	for _, col := range f.columns {
-		// One setting serves the file: with a token, nothing at all is no null any more.
-		if k := col.kind(); k != isText && k != isNothing && col.empty > 0 {
-			return ""
-		}
-	}
-	return found[0]
+	return found
 }
 
-// holds tells whether no text but the null token stands between a column's values.
-func (f *csvFile) holds(col *column) bool {
-	for token := range col.tokens {
-		if token != f.null {
-			return false
-		}
-	}
-	return true
-}
-
-// goType is a column's type, and why.
-func (f *csvFile) goType(col *column) (typ, comment string) {
+// goType is a column's type, the layout of its times, and what is to be said of it.
+func (f *csvFile) goType(col *column) (typ, layout, comment string) {
 	k := col.kind()
-	if k != isText && k != isNothing && !f.holds(col) {
-		for token := range col.tokens {
-			comment = fmt.Sprintf("%s, but for %q", k, token)
-		}
-		k = isText
-		if len(col.tokens) > 1 || col.empty > 0 {
-			comment = "values and several texts that mean null"
-		}
+	null := col.empty > 0
+	for _, token := range f.null {
+		null = null || col.tokens[token] > 0
 	}
-	null := col.tokens[f.null] > 0 || f.null == "" && col.empty > 0 || k != isText && k != isNothing && col.empty > 0
 	switch k {
 	case isInt:
 		typ = "int64"
@@ -290,7 +257,7 @@ func (f *csvFile) goType(col *column) (typ, comment string) {
 	case isBool:
 		typ = "bool"
 	case isTime:
-		typ, comment = f.timeType(col)
+		typ, layout, comment = timeType(col)
 	case isNothing:
 		typ = "string"
 		if f.records > 0 {
@@ -305,42 +272,38 @@ func (f *csvFile) goType(col *column) (typ, comment string) {
 	if null {
 		typ = "*" + typ
 	}
-	return typ, comment
+	return typ, layout, comment
 }
 
-func (f *csvFile) timeType(col *column) (typ, comment string) {
+func timeType(col *column) (typ, layout, comment string) {
 	if col.doubtful() {
 		var layouts []string
 		for _, i := range col.forms[:min(len(col.forms), 4)] {
 			layouts = append(layouts, timeForms[i].layout)
 		}
-		return "string", "times in which day and month may be either way round: " + strings.Join(layouts, " or ")
+		return "string", "", "times in which day and month may be either way round: " + strings.Join(layouts, " or ")
 	}
-	for _, i := range col.forms {
-		if timeForms[i].layout == f.layout {
-			return "time.Time", ""
-		}
-	}
-	return "string", fmt.Sprintf("times of the form %s, of which a file has one", cmp.Or(timeForms[col.forms[0]].layout, "2006-01-02 or RFC 3339"))
+	return "time.Time", timeForms[col.forms[0]].layout, ""
 }
 
 func (s *source) csvProgram(f *csvFile) *Program {
 	p := &Program{what: baseOf(s.input.Path), table: tableName(s.input.Path), row: structType{name: "Row"}}
 	literal := s.place(p)
+	var settings []string
 	if f.comma != ',' {
-		literal = append(literal, "Comma: "+strconv.QuoteRune(rune(f.comma)))
+		settings = append(settings, "Delimiter: "+strconv.Quote(string(rune(f.comma))))
+	}
+	if len(f.null) > 0 {
+		settings = append(settings, fmt.Sprintf("Null: %#v", f.null))
+	}
+	if f.decimalComma {
+		settings = append(settings, "Decimal: ','")
+	}
+	if len(settings) > 0 {
+		literal = append(literal, "Dialect: "+p.needs("dialect.CSV")+"{"+strings.Join(settings, ", ")+"}")
 	}
 	if f.noHeader {
 		literal = append(literal, "NoHeader: true")
-	}
-	if f.null != "" {
-		literal = append(literal, "Null: "+strconv.Quote(f.null))
-	}
-	if f.layout != "" {
-		literal = append(literal, "Layout: "+strconv.Quote(f.layout))
-	}
-	if f.decimalComma {
-		literal = append(literal, "DecimalComma: true")
 	}
 	p.source = "sources.CSV[Row]{" + strings.Join(literal, ", ") + "}"
 	if f.records == 0 && f.bad == 0 {
@@ -359,41 +322,24 @@ func (f *csvFile) fields(p *Program) []field {
 	var fields []field
 	for i, col := range f.columns {
 		label := col.name
+		called := f.tag(i)
 		if f.noHeader {
 			label = fmt.Sprintf("column %d", i+1)
+			called = tag{"csv", fmt.Sprintf("column_%d", i+1)}
 		}
-		reference, ok := f.refer.tag(col.name)
-		if f.noHeader {
-			reference, ok = fmt.Sprintf("column_%d", i+1), true
-		}
-		if !ok {
-			comment := fmt.Sprintf("Column %d, %q, is left out: its name is there twice, or cannot stand in a tag.", i+1, col.name)
-			fields = append(fields, field{comment: comment})
-			p.warn("%s", comment)
-			continue
-		}
-		typ, comment := f.goType(col)
+		typ, layout, comment := f.goType(col)
 		fallback := fmt.Sprintf("Column%d", i+1)
-		fields = append(fields, field{
-			name: goNames.unique(goName(label, fallback), 100), typ: p.needs(typ), comment: comment,
-			tags: []tag{{"csv", reference}, {"db", dbNames.unique(snake(label, "column"), maxName)}},
-		})
+		made := field{name: goNames.unique(goName(label, fallback), 100), typ: p.needs(typ), comment: comment, tags: []tag{called}}
+		if layout != "" {
+			made.tags = append(made.tags, tag{"csv.layout", layout})
+		}
+		made.tags = append(made.tags, tag{"db", dbNames.unique(snake(label, "column"), maxName)})
+		fields = append(fields, made)
 	}
 	return fields
 }
 
-// references are the names by which csv tags call columns.
-type references struct{ seen map[string]int }
-
-func newReferences(f *csvFile) *references {
-	r := &references{seen: map[string]int{}}
-	for _, col := range f.columns {
-		r.seen[trimmed(col.name)]++
-	}
-	return r
-}
-
-// trimmed is what a header's name is to a tag.
+// trimmed is what a header's name is to a csv tag.
 func trimmed(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if r == '\u200B' || r == '\u200C' || r == '\u200D' || r == '\uFEFF' {
@@ -404,28 +350,17 @@ func trimmed(name string) string {
 	return strings.TrimSpace(name)
 }
 
-// tag returns what calls a column of that name, false if nothing does.
-func (r *references) tag(name string) (string, bool) {
-	name = trimmed(name)
-	if name == "" || name == "-" || r.seen[name] > 1 {
-		return "", false
+// tag calls column i: by its name, as it stands where gocsv's tag has a meaning for it; by its position, if another column has
+// the name or there is none.
+func (f *csvFile) tag(i int) tag {
+	name := trimmed(f.columns[i].name)
+	switch {
+	case name == "" || f.seen[name] > 1:
+		return tag{"csv.column", strconv.Itoa(i + 1)}
+	case name == "-" || name == "*" || name == "omitempty" || strings.HasPrefix(name, "default=") || strings.Contains(name, ","):
+		return tag{"csv.name", f.columns[i].name}
 	}
-	for i, part := range strings.Split(name, ",") {
-		part = strings.TrimSpace(part)
-		word := strings.ToLower(part)
-		switch {
-		case i == 0 && (part == "omitempty" || strings.HasPrefix(part, "default=")):
-			return "", false
-		case i == 0 && part == "":
-			return "", false
-		case i > 0 && (word == "" || word == "-" || word == "inline" || word == "squash" ||
-			strings.HasPrefix(word, "omit") || strings.HasPrefix(word, "default") || strings.HasPrefix(word, "partial")):
-			return "", false
-		case strings.Contains(name, ",") && r.seen[part] > 0: // a tag with commas answers to its parts too
-			return "", false
-		}
-	}
-	return name, true
+	return tag{"csv", name}
 }
 
 func baseOf(p string) string {

@@ -46,18 +46,20 @@ var loadCases = []loadCase{
 		rows: [][]string{{"1", "Tea", "true", "0.5", "2024-02-29 00:00:00+00", "2024-02-29 12:00:00+00"}, {"2", `a, "b"`, "false", "3", "2024-03-01 00:00:00+00", "2024-02-29 22:00:00+00"}},
 	},
 	{
-		name: "excel.csv", content: "Kunden-Nr;Name;Gr\xf6\xdfe;Preis;Datum;Datum\n007;Zo\xeb;1,5;12,50;31.12.2024;x\n008;\"J\xf6rg; Sohn\";2,25;3,10;01.02.2024;x\n",
-		source: `{Path: "excel.csv", Encoding: "windows-1252", Comma: ';', DecimalComma: true}`,
-		fields: []string{"KundenNr string", "Name string", "Größe float64", "Preis string"},
-		rows:   [][]string{{"007", "Zoë", "1.5", "12,50"}, {"008", "Jörg; Sohn", "2.25", "3,10"}},
+		name: "excel.csv", content: "Kunden-Nr;Name;Gr\xf6\xdfe;Preis;Datum;Datum\n007;Zo\xeb;1,5;12,50;31.12.2024;x\n008;\"J\xf6rg; Sohn\";2,25;3,10;01.02.2024;y\n",
+		source: `{Path: "excel.csv", Encoding: "windows-1252", Dialect: dialect.CSV{Delimiter: ";", Decimal: ','}}`,
+		fields: []string{"KundenNr string", "Name string", "Größe float64", "Preis string", "Datum time.Time", "Datum2 string"},
+		rows: [][]string{
+			{"007", "Zoë", "1.5", "12,50", "2024-12-31 00:00:00+00", "x"}, {"008", "Jörg; Sohn", "2.25", "3,10", "2024-02-01 00:00:00+00", "y"},
+		},
 	},
 	{
 		name: "days.csv", content: "n\tday\tus\n1\t31.12.2024\t12/31/2024\n2\t01.02.2024\t02/01/2024\n3\t\t02/01/2024\n",
-		source: `{Path: "days.csv", Comma: '\t', Layout: "02.01.2006"}`, fields: []string{"N int64", "Day *time.Time", "Us string"},
-		rows: [][]string{{"1", "2024-12-31 00:00:00+00", "12/31/2024"}, {"2", "2024-02-01 00:00:00+00", "02/01/2024"}, {"3", null, "02/01/2024"}},
+		source: `{Path: "days.csv", Dialect: dialect.CSV{Delimiter: "\t"}}`, fields: []string{"N int64", "Day *time.Time", "Us time.Time"},
+		rows: [][]string{{"1", "2024-12-31 00:00:00+00", "2024-12-31 00:00:00+00"}, {"2", "2024-02-01 00:00:00+00", "2024-02-01 00:00:00+00"}, {"3", null, "2024-02-01 00:00:00+00"}},
 	},
 	{
-		name: "doubt.csv", content: "n|day\n1|01/02/2024\n2|03/04/2024\n", source: `{Path: "doubt.csv", Comma: '|'}`, fields: []string{"N int64", "Day string"},
+		name: "doubt.csv", content: "n|day\n1|01/02/2024\n2|03/04/2024\n", source: `{Path: "doubt.csv", Dialect: dialect.CSV{Delimiter: "|"}}`, fields: []string{"N int64", "Day string"},
 		rows: [][]string{{"1", "01/02/2024"}, {"2", "03/04/2024"}},
 	},
 	{
@@ -66,19 +68,23 @@ var loadCases = []loadCase{
 		rows:   [][]string{{"1", "Tea", "2024-01-01 00:00:00+00"}, {"2", null, "2024-01-02 00:00:00+00"}},
 	},
 	{
-		name: "tokens.csv", content: "n,share,who\n1,NULL,x\nNULL,0.5,NULL\n3,1.5,\n", source: `{Path: "tokens.csv", Null: "NULL"}`,
+		name: "tokens.csv", content: "n,share,who\n1,NULL,x\nNULL,0.5,NULL\n3,1.5,\n", source: `{Path: "tokens.csv", Dialect: dialect.CSV{Null: []string{"", "NULL"}}}`,
 		fields: []string{"N *int64", "Share *float64", "Who *string"},
-		rows:   [][]string{{"1", null, "x"}, {null, "0.5", null}, {"3", "1.5", ""}},
+		rows:   [][]string{{"1", null, "x"}, {null, "0.5", null}, {"3", "1.5", null}},
 	},
 	{
-		name: "mixed.csv", content: "n,m,big\n1,NA,18446744073709551615\n,NULL,1\n3,4,2\n", source: `{Path: "mixed.csv"}`,
-		fields: []string{"N *int64", "M string", "Big string"},
-		rows:   [][]string{{"1", "NA", "18446744073709551615"}, {null, "NULL", "1"}, {"3", "4", "2"}},
+		name: "mixed.csv", content: "n,m,big\n1,NA,18446744073709551615\n,NULL,1\n3,4,2\n", source: `{Path: "mixed.csv", Dialect: dialect.CSV{Null: []string{"", "NA", "NULL"}}}`,
+		fields: []string{"N *int64", "M *int64", "Big string"},
+		rows:   [][]string{{"1", null, "18446744073709551615"}, {null, null, "1"}, {"3", "4", "2"}},
 	},
 	{
 		name: "names.csv", content: "unit price,2nd,type,a,A,a2,名前,a`b,\"say \"\"x\"\"\",id\u0301e,select,X-Y\n1,2,3,4,5,6,7,8,9,10,11,12\n", source: `{Path: "names.csv"}`,
 		fields: []string{"UnitPrice int64", "Column2nd int64", "Type int64", "A int64", "A2 int64", "A22 int64", "Column名前 int64", "AB int64", "SayX int64", "Ide int64", "Select int64", "XY int64"},
 		rows:   [][]string{{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}},
+	},
+	{
+		name: "odd.csv", content: "\"Last, First\",First,,-,omitempty,*,\" a \",a,x,x\n1,2,3,4,5,6,7,8,9,10\n", source: `{Path: "odd.csv"}`,
+		rows: [][]string{{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"}},
 	},
 	{name: "header.csv", content: "a,b\n", source: `{Path: "header.csv"}`, fields: []string{"A string", "B string"}, rows: nil},
 	{name: "one.csv", content: "n\n1\n\n3\n", source: `{Path: "one.csv"}`, fields: []string{"N *int64"}, rows: [][]string{{"1"}, {null}, {"3"}}},
@@ -513,7 +519,7 @@ func TestWhatIsLeftInDoubtIsSaid(t *testing.T) {
 		o             Options
 		want          string // a regular expression
 	}{
-		{"a column that is there twice", "a,b,a\n1,2,3\n", Options{}, `// Column 3, "a", is left out`},
+		{"a column that is there twice", "a,b,a\n1,2,3\n", Options{}, `A2 int64 .csv.column:"3" db:"a2"`},
 		{"money", "p\n12.50\n", Options{}, `P string .*// numbers; a float64 would not keep 12.50 as it stands`},
 		{"records that cannot be read", "a,b\n1,2\n3\n4,5\n", Options{}, `// 1 record cannot be read, the first: line 3: 1 field, but the first record has 2`},
 		{"a guess", "a\nZo\xeb\n", Options{}, `windows-1252 is a guess`},

@@ -111,7 +111,7 @@ func (p *Program) writeImports(b *bytes.Buffer) {
 func (p *Program) needs(typ string) string {
 	for prefix, path := range map[string]string{
 		"time.": "time", "json.": "encoding/json", "netip.": "net/netip", "net.": "net",
-		"pgtype.": "github.com/jackc/pgx/v5/pgtype", "files.": "github.com/millrace/millrace/files",
+		"pgtype.": "github.com/jackc/pgx/v5/pgtype", "files.": "github.com/millrace/millrace/files", "dialect.": "github.com/millrace/millrace/dialect",
 	} {
 		if strings.HasPrefix(strings.TrimLeft(typ, "*[]"), prefix) {
 			p.imports = append(p.imports, path)
