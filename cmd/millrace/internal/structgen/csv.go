@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/internal/csvcodec"
 )
 
@@ -58,14 +59,14 @@ func (s *source) readCSV(ctx context.Context) (*csvFile, error) {
 		return nil, err
 	}
 	defer c.Close()
-	scan, err := csvcodec.NewScanner(c, csvcodec.ScanOptions{Comma: f.comma})
+	scan, err := csvcodec.NewScanner(c, csvcodec.ScanOptions{Comma: f.comma, Dialect: dialect.CSV{SkipLines: s.skip}})
 	if err != nil {
 		return nil, err
 	}
 	if err := f.readFirst(scan); err != nil {
 		return nil, err
 	}
-	lengths := map[int]int{}
+	lengths, begins := map[int]int{}, map[int]int{} // by the number of fields: records, and the line of the first
 	for s.Rows <= 0 || f.records+f.bad < s.Rows {
 		rec, err := scan.Next()
 		if errors.Is(err, io.EOF) {
@@ -79,7 +80,9 @@ func (s *source) readCSV(ctx context.Context) (*csvFile, error) {
 			return nil, err
 		}
 		f.utf8.add(rec.Raw())
-		lengths[rec.Len()]++
+		if lengths[rec.Len()]++; lengths[rec.Len()] == 1 {
+			begins[rec.Len()] = rec.Line()
+		}
 		if rec.Len() != len(f.columns) {
 			f.refuse(fmt.Errorf("line %d: %s, but the first record has %d", rec.Line(), count(rec.Len(), "field"), len(f.columns)))
 			continue
@@ -88,8 +91,12 @@ func (s *source) readCSV(ctx context.Context) (*csvFile, error) {
 	}
 	for n, times := range lengths {
 		if n != len(f.columns) && times > 2*f.records {
-			return nil, fmt.Errorf("the first line has %s, and %s have %d: remove the lines before the header",
-				count(len(f.columns), "field"), count(times, "record"), n)
+			if s.skip > 0 {
+				return nil, fmt.Errorf("line %d has %s, and %s have %d: which is the header?",
+					s.skip+1, count(len(f.columns), "field"), count(times, "record"), n)
+			}
+			s.skip = begins[n] - 1
+			return s.readCSV(ctx)
 		}
 	}
 	f.noHeader = s.Header == "no" || s.Header != "yes" && f.firstIsData()
@@ -292,6 +299,9 @@ func (s *source) csvProgram(f *csvFile) *Program {
 	var settings []string
 	if f.comma != ',' {
 		settings = append(settings, "Delimiter: "+strconv.Quote(string(rune(f.comma))))
+	}
+	if s.skip > 0 {
+		settings = append(settings, fmt.Sprintf("SkipLines: %d", s.skip))
 	}
 	if len(f.null) > 0 {
 		settings = append(settings, fmt.Sprintf("Null: %#v", f.null))

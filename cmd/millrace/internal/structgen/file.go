@@ -38,6 +38,7 @@ type source struct {
 	file    files.File
 	guessed bool // Encoding is a guess
 	marked  bool // the file begins with a byte order mark
+	skip    int  // lines before the header of a CSV file
 }
 
 // File looks at a file of CSV or JSON lines, packed or not, on this machine's disk or, by a URL, on a web server.
