@@ -270,7 +270,7 @@ func TestTypesThatWouldLoseSomething(t *testing.T) {
 		B int
 	}
 	for name, err := range map[string]error{
-		`both have the name "B"`: typeError[both](),
+		`both have the name "B"`:        typeError[both](),
 		"there is no JSON for a chan":   typeError[struct{ A chan int }](),
 		"there is no JSON for a func()": typeError[struct{ A []func() }](),
 		`option "omitemtpy" is not know`: typeError[struct {
