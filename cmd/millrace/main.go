@@ -2,7 +2,8 @@
 //
 //	millrace struct sales.csv > main.go
 //
-// prints the Go program that loads the file: the struct of its records, and a source with the settings that the file needs.
+// prints the Go program that loads the file: the struct of its records, and a source with the settings that the file
+// needs.
 package main
 
 import (
@@ -26,7 +27,10 @@ const about = `Helps to write pipelines of Millrace.
 
   millrace struct sales.csv > main.go`
 
-const aboutStruct = `The program compiles: it has the struct of the records, with the narrowest types that hold all that was seen, pointers where null or nothing occurs, and a source with the settings that the file needs (delimiter, encoding, header, layout of its times). It creates its table in the database of DATABASE_URL. What was left in doubt stands in comments, and on standard error.
+const aboutStruct = `The program compiles: it has the struct of the records, with the narrowest types that hold all that was seen, pointers
+where null or nothing occurs, and a source with the settings that the file needs (delimiter, encoding, header, layout of
+its times). It creates its table in the database of DATABASE_URL. What was left in doubt stands in comments, and on
+standard error.
 
   millrace struct sales.csv
   millrace struct events.jsonl.gz --rows 100000
