@@ -176,6 +176,7 @@ func (s Postgres[T]) Validate(ctx context.Context) error {
 		problems = nil // of an earlier try
 		// All columns of a table are held against the fields, so that what is missing is
 		// told from what is there.
+		pgcodec.ReadAsText(r.record, d.present, conn.TypeMap())
 		if _, err := pgcodec.NewDecoder[T](d.present, conn.TypeMap()); err != nil {
 			problems = append(problems, r.misfit(err))
 		}

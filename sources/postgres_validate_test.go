@@ -319,3 +319,19 @@ func TestPostgresValidatesWhatTheRunWouldMeet(t *testing.T) {
 		})
 	}
 }
+
+func TestATextFieldOfATypeThatPgxKnowsIsValid(t *testing.T) {
+	pool := devdb.Test(t)
+	if _, err := pool.Exec(t.Context(), "create table texts (bits bit varying not null, place point, span int4range, numbers int2vector)"); err != nil {
+		t.Fatal(err)
+	}
+	type texts struct {
+		Bits    string  `db:"bits"`
+		Place   *string `db:"place"`
+		Span    *string `db:"span"`
+		Numbers *string `db:"numbers"`
+	}
+	if err := (sources.Postgres[texts]{Pool: pool, Table: "texts"}).Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
