@@ -22,7 +22,7 @@ type nodeRun struct {
 	logger        hclog.Logger
 	halt          *halt
 	done          chan struct{} // closed when it has ended well
-	warnings      warnings // what its logger was told
+	warnings      warnings      // what its logger was told
 	rejects       atomic.Int64
 	enough        atomic.Bool             // every reader has left, and the stage is told so
 	told          chan struct{}           // closed then
