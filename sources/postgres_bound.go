@@ -209,8 +209,8 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	case pgtype.TimestampOID, pgtype.TimestamptzOID, pgtype.DateOID:
 	default:
 		if r.held() {
-			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and Lag and OldestTransaction need a timestamp or a date",
-				r.cursor, d.cursor.TypeName))
+			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, "+
+				"and Lag and OldestTransaction need a timestamp or a date", r.cursor, d.cursor.TypeName))
 		}
 	}
 	if err := r.checkSessions(ctx, conn); err != nil {
@@ -238,7 +238,8 @@ func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescript
 			return err
 		}
 	}
-	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + pgx.Identifier{r.cursor}.Sanitize() + " IS NULL)"
+	column := pgx.Identifier{r.cursor}.Sanitize()
+	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + column + " IS NULL)"
 	result := conn.PgConn().ExecParams(ctx, sql, d.params, nil, d.paramFormats, nil).Read()
 	if result.Err != nil {
 		return r.subqueryProblem(result.Err)
@@ -270,8 +271,8 @@ func (r *pgSource) checkSessions(ctx context.Context, conn *pgx.Conn) error {
 	}
 	switch {
 	case standby:
-		return pipeline.Permanent(errors.New("this server is a standby, which does not know the transactions of its primary: " +
-			"use Lag in place of OldestTransaction"))
+		return pipeline.Permanent(errors.New("this server is a standby, which does not know " +
+			"the transactions of its primary: use Lag in place of OldestTransaction"))
 	case !visible:
 		return pipeline.Permanent(fmt.Errorf("role %q may not see the sessions of others, which OldestTransaction needs; "+
 			"allow it by GRANT pg_read_all_stats TO %s", user, pgx.Identifier{user}.Sanitize()))
