@@ -68,7 +68,7 @@ func TestATagIsAColumnsNameOrAnError(t *testing.T) {
 		"in an embedded struct": {fieldsOf[struct{ embeddedTag }](), `field embeddedTag.A: the tag db:"a,pk"`},
 		"on a field that is not exported": {fieldsOf[struct {
 			A int
-			b int `db:"b"` //nolint:unused // that is the case
+			b int `db:"b"`
 		}](), `field b: the tag db:"b" has no effect on a field that is not exported`},
 		"on an embedded type that is not exported": {fieldsOf[struct {
 			B     int
@@ -81,7 +81,7 @@ func TestATagIsAColumnsNameOrAnError(t *testing.T) {
 	}
 	if err := fieldsOf[struct {
 		A int `db:"a b"`
-		b int `db:"-"` //nolint:unused // that is the case
+		b int `db:"-"`
 	}](); err != nil {
 		t.Error(err)
 	}
