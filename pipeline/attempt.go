@@ -111,7 +111,8 @@ func (a *attempt) wire() {
 	a.p.mu.Unlock()
 	waiting := waitsOf(nodes).waitingInputs(nodes)
 	for _, n := range nodes {
-		r := &nodeRun{attempt: a, node: n, logger: a.logger.With("stage", n.name), state: StatePending, done: make(chan struct{}), told: make(chan struct{})}
+		r := &nodeRun{attempt: a, node: n, state: StatePending, done: make(chan struct{}), told: make(chan struct{})}
+		r.logger = &warningLogger{Logger: a.logger.With("stage", n.name), warnings: &r.warnings}
 		a.nodes = append(a.nodes, r)
 		a.byNode[n] = r
 		// Inputs come before their readers in the list, so one pass is enough.

@@ -115,7 +115,9 @@ func (a *attempt) fixRanges(ctx context.Context) error {
 		if rng.To != nil {
 			continue
 		}
-		to, err := r.node.value.(Cursored).Bound(ctx, rng.From)
+		// Not the whole scope of the stage, which does not read yet; only its logger.
+		scoped := context.WithValue(ctx, scopeKey{}, &scope{run: a.run, state: a.p.options.State, attempt: a, logger: r.logger})
+		to, err := r.node.value.(Cursored).Bound(scoped, rng.From)
 		if err != nil {
 			return &StageError{Pipeline: a.p.name, Stage: r.node.name, Err: err}
 		}

@@ -97,7 +97,8 @@ func StateFrom(ctx context.Context) State {
 }
 
 // LoggerFrom returns the logger of the stage that ctx belongs to, with the fields
-// run and stage. Outside a run it returns a silent one, never nil.
+// run and stage. What it gets as a warning or worse is in the stage's report too. Outside
+// a run it returns a silent one, never nil.
 func LoggerFrom(ctx context.Context) hclog.Logger {
 	if s := scopeFrom(ctx); s != nil && s.logger != nil {
 		return s.logger

@@ -22,6 +22,7 @@ type nodeRun struct {
 	logger        hclog.Logger
 	halt          *halt
 	done          chan struct{} // closed when it has ended well
+	warnings      warnings      // what its logger was told
 	rejects       atomic.Int64
 	enough        atomic.Bool             // every reader has left, and the stage is told so
 	told          chan struct{}           // closed then
@@ -212,7 +213,7 @@ func (r *nodeRun) report() StageReport {
 	defer r.mu.Unlock()
 	s := StageReport{
 		Name: r.node.name, Kind: r.node.kind, Description: r.node.describe(), State: r.state, Lanes: r.node.lanes,
-		Rejects: r.rejects.Load(), StartedAt: r.startedAt, EndedAt: r.endedAt,
+		Rejects: r.rejects.Load(), StartedAt: r.startedAt, EndedAt: r.endedAt, Warnings: r.warnings.list(),
 	}
 	if r.err != nil {
 		s.Error = r.err.Error()

@@ -58,6 +58,9 @@ type StageReport struct {
 	// all other stages. RecordsIn and RecordsOut are their sums.
 	Inputs  []StreamReport
 	Outputs []StreamReport
+	// Warnings are what the stage's logger ([LoggerFrom]) got as a warning or worse in this attempt: at most 20 lines,
+	// each once and of some hundred bytes. Nil if there was nothing to warn of.
+	Warnings []string
 }
 
 // StreamReport says how many records went through one of the streams of a stage.
@@ -85,6 +88,8 @@ type stageReportJSON struct {
 
 	Inputs  []StreamReport `json:"inputs,omitempty"`
 	Outputs []StreamReport `json:"outputs,omitempty"`
+
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // MarshalJSON writes times in milliseconds.
@@ -94,7 +99,7 @@ func (s StageReport) MarshalJSON() ([]byte, error) {
 		RecordsIn: s.RecordsIn, RecordsOut: s.RecordsOut, Bytes: s.Bytes, Rejects: s.Rejects,
 		StartedAt: s.StartedAt, EndedAt: s.EndedAt,
 		WorkingMS: milliseconds(s.Working), WaitInMS: milliseconds(s.WaitingIn), WaitOutMS: milliseconds(s.WaitingOut),
-		Error: s.Error, Inputs: s.Inputs, Outputs: s.Outputs,
+		Error: s.Error, Inputs: s.Inputs, Outputs: s.Outputs, Warnings: s.Warnings,
 	})
 }
 
@@ -109,7 +114,7 @@ func (s *StageReport) UnmarshalJSON(data []byte) error {
 		RecordsIn: j.RecordsIn, RecordsOut: j.RecordsOut, Bytes: j.Bytes, Rejects: j.Rejects,
 		StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Working: duration(j.WorkingMS), WaitingIn: duration(j.WaitInMS), WaitingOut: duration(j.WaitOutMS),
-		Error: j.Error, Inputs: j.Inputs, Outputs: j.Outputs,
+		Error: j.Error, Inputs: j.Inputs, Outputs: j.Outputs, Warnings: j.Warnings,
 	}
 	return nil
 }

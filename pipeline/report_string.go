@@ -10,7 +10,7 @@ import (
 
 // String is a table of the stages, in words before it how the run went. It has the time of each stage from its start to
 // its end, and what of it the stage did not spend waiting for others: since stages run side by side, that is what tells
-// the slow one.
+// the slow one. Beneath it is what the stages warned of.
 func (r Report) String() string {
 	var b strings.Builder
 	end := r.EndedAt
@@ -26,6 +26,13 @@ func (r Report) String() string {
 	}
 	b.WriteString("\n\n")
 	r.table(&b, end)
+	between := "\n"
+	for _, s := range r.Stages {
+		for _, warning := range s.Warnings {
+			b.WriteString(between + s.Name + ": warning: " + warning + "\n")
+			between = ""
+		}
+	}
 	if r.Error != "" {
 		b.WriteString("\n" + r.Error + "\n")
 	}

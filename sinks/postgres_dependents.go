@@ -13,7 +13,9 @@ import (
 
 // checkDependents finds what the mode's statements would touch besides the table's own rows, and what would keep them
 // from touching these.
-func (t pgTarget) checkDependents(ctx context.Context, conn *pgx.Conn, table *pgcatalog.Table, columns []string) (problems []error, err error) {
+func (t pgTarget) checkDependents(
+	ctx context.Context, conn *pgx.Conn, table *pgcatalog.Table, columns []string,
+) (problems []error, err error) {
 	add := func(format string, args ...any) {
 		problems = append(problems, fmt.Errorf("table %q: %w", t.label, fmt.Errorf(format, args...)))
 	}
@@ -22,19 +24,23 @@ func (t pgTarget) checkDependents(ctx context.Context, conn *pgx.Conn, table *pg
 		if t.mode != Upsert {
 			why = "they would be emptied with it"
 		}
-		add("%s of a table from which others inherit (%s): %s; use Append, or make it a partitioned table", t.mode, strings.Join(table.Children, ", "), why)
+		add("%s of a table from which others inherit (%s): %s; use Append, or make it a partitioned table",
+			t.mode, strings.Join(table.Children, ", "), why)
 	}
 	if len(table.ForeignParts) > 0 {
-		add("it has partitions on other servers (%s), which would not take part in the run's transaction; load the partitions that are here", strings.Join(table.ForeignParts, ", "))
+		add("it has partitions on other servers (%s), which would not take part in the run's transaction; "+
+			"load the partitions that are here", strings.Join(table.ForeignParts, ", "))
 	}
 	for _, r := range table.Rules {
 		switch {
 		case r.Event == "INSERT":
-			add("it has the rule %q ON INSERT, which COPY does not follow: make it a trigger, or load the table that it writes to", r.Name)
+			add("it has the rule %q ON INSERT, which COPY does not follow: make it a trigger, "+
+				"or load the table that it writes to", r.Name)
 		case r.Event == "UPDATE" && t.mode == Upsert:
 			add("it has the rule %q ON UPDATE, with which the server does no upsert: make it a trigger, or use Append", r.Name)
 		case r.Event == "DELETE" && r.Instead && t.mode == Replace:
-			add("it has the rule %q ON DELETE DO INSTEAD, which keeps rows: they would be there beside the new ones; use Truncate, which follows no rules, or Append", r.Name)
+			add("it has the rule %q ON DELETE DO INSTEAD, which keeps rows: they would be there beside the new ones; "+
+				"use Truncate, which follows no rules, or Append", r.Name)
 		}
 	}
 	references, err := t.checkReferences(ctx, conn, table, columns)
@@ -42,7 +48,9 @@ func (t pgTarget) checkDependents(ctx context.Context, conn *pgx.Conn, table *pg
 }
 
 // checkReferences finds foreign keys of other tables by which the mode would change these.
-func (t pgTarget) checkReferences(ctx context.Context, conn *pgx.Conn, table *pgcatalog.Table, columns []string) (problems []error, err error) {
+func (t pgTarget) checkReferences(
+	ctx context.Context, conn *pgx.Conn, table *pgcatalog.Table, columns []string,
+) (problems []error, err error) {
 	var emptied map[uint32]Mode
 	for _, r := range table.References {
 		what, advice := "", ""
@@ -53,9 +61,12 @@ func (t pgTarget) checkReferences(ctx context.Context, conn *pgx.Conn, table *pg
 			}
 			advice = "use Upsert, which deletes no row, or Append"
 		case Truncate:
-			what, advice = "and the server truncates no table that another one references, unless the run truncates that one too", "use Upsert or Append"
+			what = "and the server truncates no table that another one references, unless the run truncates that one too"
+			advice = "use Upsert or Append"
 		case Upsert:
-			changed := slices.ContainsFunc(r.Columns, func(c string) bool { return slices.Contains(columns, c) && !slices.Contains(t.keys, c) })
+			changed := slices.ContainsFunc(r.Columns, func(c string) bool {
+				return slices.Contains(columns, c) && !slices.Contains(t.keys, c)
+			})
 			// CASCADE keeps the reference, which is what it is for.
 			if what = actions[r.OnUpdate]; what != "" && changed && r.OnUpdate != "CASCADE" {
 				what = fmt.Sprintf("ON UPDATE %s: its rows would be %s", r.OnUpdate, what)
@@ -76,7 +87,8 @@ func (t pgTarget) checkReferences(ctx context.Context, conn *pgx.Conn, table *pg
 		if m, ok := emptied[r.OID]; ok && (m == Truncate || t.mode == Replace) {
 			continue // the run empties it before, on its own account
 		}
-		problems = append(problems, fmt.Errorf("table %q: %s: table %q references it by the foreign key %q %s; %s", t.label, t.mode, r.Table, r.Name, what, advice))
+		problems = append(problems, fmt.Errorf("table %q: %s: table %q references it by the foreign key %q %s; %s",
+			t.label, t.mode, r.Table, r.Name, what, advice))
 	}
 	return problems, nil
 }

@@ -30,7 +30,13 @@ import (
 // follows a timestamp or date only as far as the server's clock (as that shows in the
 // TimeZone of the Pool's sessions, where the column has none), a number not to Infinity and NaN nor to the largest of
 // its integer type, a UUID not to the one of all ones. Rows with such values are left to a later run,
-// with a warning in the log. A stored cursor that stands at such a value is an error.
+// with a warning in the log and the report. A stored cursor that stands at such a value is an error.
+//
+// Nothing is below -infinity: rows with it are read by the first run, and by none after it, of which each
+// run warns that finds some. Leave them out by a Query.
+//
+// Where clocks are set back, a timestamp without a zone shows an hour twice. The bound then waits below that hour until
+// it has come again, whose rows would else be passed by.
 //
 // # When rows are missed
 //
@@ -58,12 +64,13 @@ func (s Postgres[T]) Bound(ctx context.Context, last json.RawMessage) (json.RawM
 		return nil, err
 	}
 	var from *string
-	o, err := r.open(ctx, "", pipeline.Range{}, pgPart{}, func(ctx context.Context, conn *pgx.Conn, d *pgDescription) (err error) {
+	check := func(ctx context.Context, conn *pgx.Conn, d *pgDescription) (err error) {
 		if from, err = r.cursorValue(last, d.cursor); err != nil {
 			return err
 		}
 		return r.checkCursor(ctx, conn, d)
-	})
+	}
+	o, err := r.open(ctx, "", pipeline.Range{}, pgPart{}, check)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +97,17 @@ func (s Postgres[T]) Bound(ctx context.Context, last json.RawMessage) (json.RawM
 
 // bound asks for the largest value above from that the cursor may stand at, nil if there is
 // none, in the form that is stored.
-func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string, log hclog.Logger) (*string, error) {
+func (r *pgSource) bound(
+	ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string, log hclog.Logger,
+) (*string, error) {
 	limit, err := r.limit(ctx, conn, d)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.checkReached(ctx, conn, d, from); err != nil {
+		return nil, err
+	}
+	if err := r.warnOfUnread(ctx, conn, d, from, log); err != nil {
 		return nil, err
 	}
 	largest, within, odd, err := r.largest(ctx, conn, d, limit, false)
@@ -107,7 +119,8 @@ func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, 
 		if err != nil {
 			return nil, err
 		}
-		log.Warn("rows are left to a later run: no cursor can follow a value that no later row could be above", "column", r.cursor, "largest", *text)
+		log.Warn("rows are left to a later run: no cursor can follow a value that no later row could be above",
+			"column", r.cursor, "largest", *text)
 	}
 	if !within {
 		if largest, _, _, err = r.largest(ctx, conn, d, limit, true); err != nil || largest == nil {
@@ -118,8 +131,8 @@ func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, 
 	if err != nil || from == nil {
 		return value, err
 	}
-	result := conn.PgConn().ExecParams(ctx, "SELECT $1 > $2", [][]byte{largest, []byte(*from)}, []uint32{d.cursor.OID, d.cursor.OID},
-		[]int16{pgx.BinaryFormatCode, pgx.TextFormatCode}, nil).Read()
+	result := conn.PgConn().ExecParams(ctx, "SELECT $1 > $2", [][]byte{largest, []byte(*from)},
+		[]uint32{d.cursor.OID, d.cursor.OID}, []int16{pgx.BinaryFormatCode, pgx.TextFormatCode}, nil).Read()
 	if result.Err != nil || string(result.Rows[0][0]) != "t" {
 		return nil, result.Err
 	}
@@ -129,7 +142,9 @@ func (r *pgSource) bound(ctx context.Context, conn *pgx.Conn, d *pgDescription, 
 // largest finds the largest value, in binary form, nil if there is no row. Unless only those below
 // the limit are wanted, it tells whether the value is, and whether it is
 // odd: one that a cursor should not wait for without a word.
-func (r *pgSource) largest(ctx context.Context, conn *pgx.Conn, d *pgDescription, limit *pgLimit, limited bool) (value []byte, within, odd bool, err error) {
+func (r *pgSource) largest(
+	ctx context.Context, conn *pgx.Conn, d *pgDescription, limit *pgLimit, limited bool,
+) (value []byte, within, odd bool, err error) {
 	params, formats := d.params, d.paramFormats
 	condition := "true"
 	if limit != nil {
@@ -140,15 +155,18 @@ func (r *pgSource) largest(ctx context.Context, conn *pgx.Conn, d *pgDescription
 	sql := r.boundQuery(d)
 	switch {
 	case limited:
-		sql = fmt.Sprintf("SELECT %s AS b, true, false FROM %s WHERE %s %s ORDER BY %s DESC LIMIT 1", column, r.from(d.relation), column, condition, column)
+		sql = fmt.Sprintf("SELECT %s AS b, true, false FROM %s WHERE %s %s ORDER BY %s DESC LIMIT 1",
+			column, r.from(d.relation), column, condition, column)
 	case limit == nil:
 		sql = "SELECT b, true, false FROM (" + sql + ") AS largest"
 	case isTime(d.cursor.OID):
-		sql = fmt.Sprintf("SELECT b, b %s, b > pg_catalog.clock_timestamp() + interval '%d seconds' FROM (%s) AS largest", condition, int(clockTolerance.Seconds()), sql)
+		sql = fmt.Sprintf("SELECT b, b %s, b > pg_catalog.clock_timestamp() + interval '%d seconds' FROM (%s) AS largest",
+			condition, int(clockTolerance.Seconds()), sql)
 	default:
 		sql = fmt.Sprintf("SELECT b, b %s, NOT b %s FROM (%s) AS largest", condition, condition, sql)
 	}
-	result := conn.PgConn().ExecParams(ctx, sql, params, nil, formats, []int16{pgx.BinaryFormatCode, pgx.TextFormatCode, pgx.TextFormatCode}).Read()
+	results := []int16{pgx.BinaryFormatCode, pgx.TextFormatCode, pgx.TextFormatCode}
+	result := conn.PgConn().ExecParams(ctx, sql, params, nil, formats, results).Read()
 	if result.Err != nil || len(result.Rows) == 0 || result.Rows[0][0] == nil {
 		return nil, false, false, r.subqueryProblem(result.Err)
 	}
@@ -160,17 +178,20 @@ func (r *pgSource) largest(ctx context.Context, conn *pgx.Conn, d *pgDescription
 // an order do not have.
 func (r *pgSource) boundQuery(d *pgDescription) string {
 	column := pgx.Identifier{r.cursor}.Sanitize()
-	return fmt.Sprintf("SELECT %s AS b FROM %s WHERE %s IS NOT NULL ORDER BY %s DESC LIMIT 1", column, r.from(d.relation), column, column)
+	return fmt.Sprintf("SELECT %s AS b FROM %s WHERE %s IS NOT NULL ORDER BY %s DESC LIMIT 1",
+		column, r.from(d.relation), column, column)
 }
 
 // textOf has the server write a value, in settings that do not depend on the session.
 func textOf(ctx context.Context, conn *pgx.Conn, value []byte, oid uint32) (*string, error) {
-	const settings = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3"
+	const settings = "SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; " +
+		"SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 3"
 	// The savepoint takes them back, since the user's query and the clock depend on them.
 	if _, err := conn.Exec(ctx, "SAVEPOINT millrace_text; "+settings); err != nil {
 		return nil, err
 	}
-	result := conn.PgConn().ExecParams(ctx, "SELECT $1::text", [][]byte{value}, []uint32{oid}, []int16{pgx.BinaryFormatCode}, nil).Read()
+	binary := []int16{pgx.BinaryFormatCode}
+	result := conn.PgConn().ExecParams(ctx, "SELECT $1::text", [][]byte{value}, []uint32{oid}, binary, nil).Read()
 	if result.Err != nil {
 		return nil, result.Err
 	}
@@ -188,7 +209,8 @@ func (r *pgSource) checkCursor(ctx context.Context, conn *pgx.Conn, d *pgDescrip
 	case pgtype.TimestampOID, pgtype.TimestamptzOID, pgtype.DateOID:
 	default:
 		if r.held() {
-			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, and Lag and OldestTransaction need a timestamp or a date", r.cursor, d.cursor.TypeName))
+			return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is %s, "+
+				"and Lag and OldestTransaction need a timestamp or a date", r.cursor, d.cursor.TypeName))
 		}
 	}
 	if err := r.checkSessions(ctx, conn); err != nil {
@@ -211,17 +233,20 @@ FROM pg_catalog.pg_attribute WHERE attrelid = $1::text::oid AND attname = $2 AND
 func (r *pgSource) checkNulls(ctx context.Context, conn *pgx.Conn, d *pgDescription) error {
 	if d.relation != nil {
 		var notNull bool
-		if err := conn.QueryRow(ctx, notNullQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), r.cursor).Scan(&notNull); err != nil || notNull {
+		row := conn.QueryRow(ctx, notNullQuery, pgcatalog.Unnamed, pgcatalog.OIDText(d.relation.oid), r.cursor)
+		if err := row.Scan(&notNull); err != nil || notNull {
 			return err
 		}
 	}
-	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + pgx.Identifier{r.cursor}.Sanitize() + " IS NULL)"
+	column := pgx.Identifier{r.cursor}.Sanitize()
+	sql := "SELECT EXISTS (SELECT FROM " + r.from(d.relation) + " WHERE " + column + " IS NULL)"
 	result := conn.PgConn().ExecParams(ctx, sql, d.params, nil, d.paramFormats, nil).Read()
 	if result.Err != nil {
 		return r.subqueryProblem(result.Err)
 	}
 	if string(result.Rows[0][0]) == "t" {
-		return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is null in some rows, which no run would read; make it NOT NULL, or leave those rows out by a Query", r.cursor))
+		return pipeline.Permanent(fmt.Errorf("column %q, the cursor, is null in some rows, which no run would read; "+
+			"make it NOT NULL, or leave those rows out by a Query", r.cursor))
 	}
 	return nil
 }
@@ -246,12 +271,14 @@ func (r *pgSource) checkSessions(ctx context.Context, conn *pgx.Conn) error {
 	}
 	switch {
 	case standby:
-		return pipeline.Permanent(errors.New("this server is a standby, which does not know the transactions of its primary: use Lag in place of OldestTransaction"))
+		return pipeline.Permanent(errors.New("this server is a standby, which does not know " +
+			"the transactions of its primary: use Lag in place of OldestTransaction"))
 	case !visible:
-		return pipeline.Permanent(fmt.Errorf("role %q may not see the sessions of others, which OldestTransaction needs; allow it by GRANT pg_read_all_stats TO %s",
-			user, pgx.Identifier{user}.Sanitize()))
+		return pipeline.Permanent(fmt.Errorf("role %q may not see the sessions of others, which OldestTransaction needs; "+
+			"allow it by GRANT pg_read_all_stats TO %s", user, pgx.Identifier{user}.Sanitize()))
 	case prepared:
-		return errors.New("the database holds a prepared transaction, whose start OldestTransaction cannot know; commit it or roll it back")
+		return errors.New("the database holds a prepared transaction, whose start OldestTransaction cannot know; " +
+			"commit it or roll it back")
 	}
 	return nil
 }

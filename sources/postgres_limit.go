@@ -3,8 +3,10 @@ package sources
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -70,6 +72,36 @@ func topValue(oid uint32, version int) string {
 	return ""
 }
 
+// bottomValue is the value of a type that no other is below, of types that have one for this purpose.
+func bottomValue(oid uint32, version int) string {
+	switch {
+	case isTime(oid), oid == pgtype.IntervalOID && version >= 17:
+		return "-infinity"
+	case oid == pgtype.Float4OID, oid == pgtype.Float8OID, oid == pgtype.NumericOID && version >= 14:
+		return "-Infinity"
+	}
+	return ""
+}
+
+// warnOfUnread tells of rows that no later run reads, since every cursor is above them.
+func (r *pgSource) warnOfUnread(ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string, log hclog.Logger) error {
+	bottom := bottomValue(d.cursor.OID, serverVersion(conn.PgConn()))
+	if from == nil || bottom == "" {
+		return nil
+	}
+	params := append(slices.Clone(d.params), []byte(bottom))
+	formats := append(slices.Clone(d.paramFormats), pgx.TextFormatCode)
+	sql := fmt.Sprintf("SELECT EXISTS (SELECT FROM %s WHERE %s = $%d)", r.from(d.relation), pgx.Identifier{r.cursor}.Sanitize(), len(params))
+	result := conn.PgConn().ExecParams(ctx, sql, params, nil, formats, nil).Read()
+	if result.Err != nil {
+		return r.subqueryProblem(result.Err)
+	}
+	if string(result.Rows[0][0]) == "t" {
+		log.Warn("rows with "+bottom+" are never read after the first run; leave them out by a Query", "column", r.cursor)
+	}
+	return nil
+}
+
 // checkReached refuses a stored cursor that stands where no later row could be above it.
 func (r *pgSource) checkReached(ctx context.Context, conn *pgx.Conn, d *pgDescription, from *string) error {
 	if from == nil {
@@ -97,6 +129,16 @@ SELECT min(xact_start) - interval '1 microsecond' FROM pg_catalog.pg_stat_activi
 WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()
   AND backend_type NOT IN ('autovacuum worker', 'autovacuum launcher', 'walsender', 'parallel worker')`
 
+// limitQuery finds the moment t that a bound may reach: not above the first parameter, behind the clock by the second,
+// less the third. In a column without a zone, what clocks of the session's TimeZone show from t on matters, which is
+// less than at t if they are set back meanwhile. That is by 3 h at the most, and at a whole minute. The clock is read
+// after the sessions: a transaction that began since is later.
+const limitQuery = `
+WITH now AS MATERIALIZED (SELECT LEAST($1, pg_catalog.clock_timestamp() - $2) - $3 AS t),
+later AS (SELECT t, pg_catalog.min(m::timestamp) AS lowest FROM now, pg_catalog.generate_series(
+  pg_catalog.date_trunc('minute', t) + interval '1 minute', t + interval '3 hours', interval '1 minute') AS m GROUP BY t)
+SELECT `
+
 // holdBack returns the latest moment that the bound may be, as a binary value of the
 // column's type.
 func (r *pgSource) holdBack(ctx context.Context, conn *pgx.Conn, d *pgDescription) ([]byte, error) {
@@ -111,16 +153,16 @@ func (r *pgSource) holdBack(ctx context.Context, conn *pgx.Conn, d *pgDescriptio
 	if r.held() {
 		rounding = unitOf(d.modifier)
 	}
-	// The clock is read after the sessions: a transaction that began since is later.
-	sql := "SELECT (LEAST($1, pg_catalog.clock_timestamp() - $2) - $3)"
-	switch d.cursor.OID {
-	case pgtype.TimestampOID:
-		sql += "::timestamp"
-	case pgtype.DateOID:
-		sql += "::date"
-	}
-	if d.cursor.OID == pgtype.DateOID && r.held() {
-		sql += " - 1" // the last day that has ended
+	sql := limitQuery
+	switch {
+	case d.cursor.OID == pgtype.TimestampOID: // below all that will be shown again
+		sql += "CASE WHEN lowest < t::timestamp THEN lowest - interval '1 microsecond' ELSE t::timestamp END FROM later"
+	case d.cursor.OID == pgtype.DateOID && r.held(): // the last day that has ended
+		sql += "LEAST(lowest, t::timestamp)::date - 1 FROM later"
+	case d.cursor.OID == pgtype.DateOID:
+		sql += "LEAST(lowest, t::timestamp)::date FROM later"
+	default:
+		sql += "t FROM now"
 	}
 	var builder pgx.ExtendedQueryBuilder
 	described, err := conn.PgConn().Prepare(ctx, "", sql, []uint32{pgtype.TimestamptzOID, pgtype.IntervalOID, pgtype.IntervalOID})

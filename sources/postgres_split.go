@@ -29,9 +29,9 @@ const (
 // each, all in the snapshot of the first: together they hold every row of one state of
 // the table exactly once, whatever is written meanwhile. Each part can be read once.
 //
-// There are fewer parts if the table is small, or if other users of the pool leave no
-// connection for some seconds. A Query, a view and a foreign table have no
-// pages to tell them apart by, and are read in one part.
+// There are fewer parts if the table is small, or if for some seconds other users of the
+// pool leave no connection, or somebody waits to have the table alone. A Query, a view and a
+// foreign table have no pages to tell them apart by, and are read in one part.
 //
 // Since version 14 the server reads only the pages of a part. Version 13 reads the
 // whole table for each part and drops the rows of the others: measured on 2M rows in
@@ -135,7 +135,8 @@ func (r *pgSource) openParts(ctx context.Context, span pipeline.Range, n int) (c
 			more, err = r.begin(patient, conn, snapshot, span, pgPart{}, nil)
 		}
 		cancel()
-		if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		impatient := errors.Is(err, context.DeadlineExceeded) || isCode(err, lockNotAvailable)
+		if err != nil && ctx.Err() == nil && impatient {
 			pipeline.LoggerFrom(ctx).Warn("fewer lanes: "+missing, "lanes", len(conns), "wanted", n)
 			break
 		}

@@ -1,6 +1,7 @@
 package pgcodec
 
 import (
+	"strconv"
 	"time"
 	"unsafe"
 
@@ -43,7 +44,7 @@ func timeEncoder(w *wireType) encodeFunc {
 				return dst, timeErr(t, "has a date, which "+w.name+" does not hold: use pgtype.Time, or a date of 0000-01-01, 0001-01-01, 1970-01-01 or 2000-01-01")
 			}
 			if t.Nanosecond()%1000 != 0 || micros%w.unit != 0 {
-				return dst, timeErr(t, "has more digits than "+w.name+" holds: truncate it")
+				return dst, tooFine(t, w)
 			}
 			return append8(dst, uint64(micros)), nil
 		}
@@ -93,7 +94,7 @@ func appendMicros(dst []byte, seconds int64, t *time.Time, w *wireType) ([]byte,
 	fraction := nanos / 1000
 	micros := seconds*1_000_000 + int64(fraction)
 	if fraction*1000 != nanos || w.unit > 1 && micros%w.unit != 0 {
-		return dst, timeErr(t, "has more digits than "+w.name+" holds: truncate it")
+		return dst, tooFine(t, w)
 	}
 	return append8(dst, uint64(micros)), nil
 }
@@ -107,6 +108,27 @@ func isBareClock(t *time.Time) bool {
 
 func timeErr(t *time.Time, reason string) *ValueError {
 	return valueErr(t.Format("2006-01-02T15:04:05.999999999Z07:00"), reason)
+}
+
+// tooFine is the error about a time that the server would round, as it would those of time.Now.
+func tooFine(t *time.Time, w *wireType) *ValueError {
+	unit := "time.Microsecond"
+	switch {
+	case w.unit >= 1_000_000:
+		unit = "time.Second"
+	case w.unit >= 1000:
+		unit = multiple(w.unit/1000) + "time.Millisecond"
+	case w.unit > 1:
+		unit = multiple(w.unit) + unit
+	}
+	return timeErr(t, "has more digits than "+w.name+" holds: cut them off by .Truncate("+unit+")")
+}
+
+func multiple(n int64) string {
+	if n == 1 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10) + " * "
 }
 
 func timeOutOfRange(t *time.Time, w *wireType) *ValueError {

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
+
 	"github.com/millrace/millrace/internal/cleantext"
 )
 
@@ -151,4 +152,10 @@ func asValueError(err error, column, field string) error {
 	}
 	v.Column, v.Field = column, field
 	return v
+}
+
+// malformed says that bytes are not what the type's format prescribes, which
+// happens if the column was described as another type, or text is read as binary.
+func malformed(typeName string, size int) error {
+	return &ValueError{Reason: fmt.Sprintf("a value of %d bytes is not in the binary format of %s", size, typeName)}
 }

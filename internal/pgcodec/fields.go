@@ -28,12 +28,13 @@ type Field struct {
 // RowToStructByName:
 //
 //   - `db:"name"` names the column; `db:"-"` leaves the field out;
-//   - unexported fields are left out;
+//   - unexported fields are left out; a db tag on one is an error;
 //   - the fields of an embedded struct count as the outer struct's own, unless
 //     the embedded field has a db tag of its own, in which case it is one column
 //     (there pgx would ignore the tag).
 //
-// It is an error if two fields have the same name, or if t is not a struct.
+// It is an error if two fields have the same name, if t is not a struct, or if a tag has options,
+// which pgx would pass over in silence, as it does with what follows a comma in a name.
 func Fields(t reflect.Type) ([]Field, error) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -66,14 +67,19 @@ func appendFields(fields []Field, t reflect.Type, offset uintptr, prefix string)
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		tag, tagged := sf.Tag.Lookup("db")
-		tag, _, _ = strings.Cut(tag, ",")
+		path := prefix + sf.Name
 		if tag == "-" {
 			continue
+		}
+		if strings.Contains(tag, ",") {
+			return nil, fmt.Errorf("field %s: the tag db:%q is to be the name of a column, in which a comma cannot be, and has no options", path, tag)
 		}
 		if tag == "" {
 			tagged = false
 		}
-		path := prefix + sf.Name
+		if tagged && !sf.IsExported() {
+			return nil, fmt.Errorf("field %s: the tag db:%q has no effect on a field that is not exported", path, tag)
+		}
 		if sf.Anonymous && sf.Type.Kind() == reflect.Struct && !tagged {
 			var err error
 			if fields, err = appendFields(fields, sf.Type, offset+sf.Offset, path+"."); err != nil {

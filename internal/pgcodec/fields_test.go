@@ -22,7 +22,7 @@ type hidden struct{ Zip int32 }
 func TestFieldsFollowTagsNamesAndEmbedding(t *testing.T) {
 	type row struct {
 		SaleID  int64
-		Qty     int `db:"quantity,omitempty"`
+		Qty     int `db:"quantity"`
 		Skipped int `db:"-"`
 		private int
 		address

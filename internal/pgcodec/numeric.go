@@ -2,7 +2,6 @@ package pgcodec
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 )
 
@@ -393,10 +392,4 @@ func (n *numericValue) appendText(dst []byte) []byte {
 		dst = append(dst, byte('0'+d/1000), byte('0'+d/100%10), byte('0'+d/10%10), byte('0'+d%10))
 	}
 	return dst[:end]
-}
-
-// malformed says that bytes are not what the type's format prescribes, which
-// happens if the column was described as another type, or text is read as binary.
-func malformed(typeName string, size int) error {
-	return &ValueError{Reason: fmt.Sprintf("a value of %d bytes is not in the binary format of %s", size, typeName)}
 }

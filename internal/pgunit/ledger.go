@@ -83,7 +83,9 @@ func (l Ledger) Begin(ctx context.Context, run pipeline.Run, sources []string) (
 }
 
 // begin begins a transaction, also on an error, in the same exchange in which it asks for all there is to know.
-func (l Ledger) begin(ctx context.Context, conn *pgx.Conn, run pipeline.Run, sources []string, known *pipeline.Recovered) (pgx.Tx, error) {
+func (l Ledger) begin(
+	ctx context.Context, conn *pgx.Conn, run pipeline.Run, sources []string, known *pipeline.Recovered,
+) (pgx.Tx, error) {
 	var b pgx.Batch
 	b.BeginTx(pgx.TxOptions{IsoLevel: pgx.ReadCommitted}) // each statement sees what was committed when its turn comes
 	boundIdling(&b, limits.grace)
@@ -125,7 +127,8 @@ func boundIdling(b *pgx.Batch, d time.Duration) {
 
 // find has a batch look for the run's row; it leaves nil if the run has not committed.
 func (l Ledger) find(b *pgx.Batch, run pipeline.Run, found **pipeline.Commit) {
-	b.Queue("select attempt, rows, ranges from "+l.table("commits")+" where pipeline = $1 and run_id = $2", run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
+	sql := "select attempt, rows, ranges from " + l.table("commits") + " where pipeline = $1 and run_id = $2"
+	b.Queue(sql, run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
 		var c pipeline.Commit
 		var ranges []byte
 		err := row.Scan(&c.Attempt, &c.Rows, &ranges)
@@ -145,7 +148,8 @@ func (l Ledger) cursors(b *pgx.Batch, run pipeline.Run, sources []string, found 
 	if len(sources) == 0 {
 		return
 	}
-	b.Queue("select source, value::text from "+l.table("cursors")+" where pipeline = $1 and source = any($2)", run.Pipeline, sources).Query(func(rows pgx.Rows) error {
+	sql := "select source, value::text from " + l.table("cursors") + " where pipeline = $1 and source = any($2)"
+	b.Queue(sql, run.Pipeline, sources).Query(func(rows pgx.Rows) error {
 		*found = map[string]json.RawMessage{}
 		var source, value string
 		_, err := pgx.ForEachRow(rows, []any{&source, &value}, func() error {
@@ -162,7 +166,8 @@ func stillThere(known pipeline.Recovered, run pipeline.Run, sources []string) er
 	for _, source := range sources {
 		recorded, ok := known.Ranges[source]
 		if cursor := known.Cursors[source]; ok && !sameJSON(recorded.From, cursor) {
-			return pipeline.Permanent(fmt.Errorf("source %q: an earlier attempt of run %q was to read on from %s, but another run has moved the cursor to %s: start a new run",
+			return pipeline.Permanent(fmt.Errorf("source %q: an earlier attempt of run %q was to read on from %s, "+
+				"but another run has moved the cursor to %s: start a new run",
 				source, run.ID, orNothing(recorded.From), orNothing(cursor)))
 		}
 	}
@@ -185,7 +190,8 @@ func (l Ledger) Fix(ctx context.Context, run pipeline.Run, ranges map[string]pip
 	return Look(ctx, l.Pool, func(conn *pgx.Conn) error {
 		var kept []byte
 		// What was recorded first stays.
-		err := conn.QueryRow(ctx, "update "+l.table("attempts")+" set ranges = $3::text::jsonb || ranges where pipeline = $1 and run_id = $2 returning ranges",
+		err := conn.QueryRow(ctx, "update "+l.table("attempts")+
+			" set ranges = $3::text::jsonb || ranges where pipeline = $1 and run_id = $2 returning ranges",
 			run.Pipeline, run.ID, string(wanted)).Scan(&kept)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errors.New("the run was never begun")
@@ -199,7 +205,8 @@ func (l Ledger) Fix(ctx context.Context, run pipeline.Run, ranges map[string]pip
 		}
 		for source, r := range ranges {
 			if !sameJSON(recorded[source].From, r.From) || !sameJSON(recorded[source].To, r.To) {
-				return pipeline.Transient(fmt.Errorf("source %q: another attempt of this run has recorded what it reads at the same time", source))
+				return pipeline.Transient(fmt.Errorf("source %q: another attempt of this run "+
+					"has recorded what it reads at the same time", source))
 			}
 		}
 		return nil
@@ -235,7 +242,8 @@ func (l Ledger) fence(ctx context.Context, conn *pgx.Conn, run pipeline.Run, min
 	var newest int64
 	var b pgx.Batch
 	boundIdling(&b, limits.fence)
-	b.Queue("select fence from "+l.table("attempts")+" where pipeline = $1 and run_id = $2 for update", run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
+	sql := "select fence from " + l.table("attempts") + " where pipeline = $1 and run_id = $2 for update"
+	b.Queue(sql, run.Pipeline, run.ID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&newest)
 	})
 	err := conn.SendBatch(ctx, &b).Close()
@@ -275,7 +283,8 @@ func (l Ledger) record(ctx context.Context, conn *pgx.Conn, run pipeline.Run, co
 	if err != nil {
 		return err
 	}
-	tag, err := conn.Exec(ctx, "insert into "+l.table("commits")+" (pipeline, run_id, attempt, rows, ranges) values ($1, $2, $3, $4, $5::text::jsonb) on conflict do nothing",
+	tag, err := conn.Exec(ctx, "insert into "+l.table("commits")+
+		" (pipeline, run_id, attempt, rows, ranges) values ($1, $2, $3, $4, $5::text::jsonb) on conflict do nothing",
 		run.Pipeline, run.ID, commit.Attempt, commit.Rows, string(document))
 	if err == nil && tag.RowsAffected() == 0 {
 		return pipeline.ErrAlreadyCommitted
@@ -290,10 +299,12 @@ func (l Ledger) move(ctx context.Context, conn *pgx.Conn, run pipeline.Run, rang
 		if r.To == nil {
 			continue
 		}
-		sql := "insert into " + l.table("cursors") + " (pipeline, source, value, run_id) values ($1, $2, $3::text::jsonb, $4) on conflict do nothing"
+		sql := "insert into " + l.table("cursors") +
+			" (pipeline, source, value, run_id) values ($1, $2, $3::text::jsonb, $4) on conflict do nothing"
 		args := []any{run.Pipeline, source, string(r.To), run.ID}
 		if r.From != nil {
-			sql = "update " + l.table("cursors") + " set value = $3::text::jsonb, run_id = $4, updated_at = now() where pipeline = $1 and source = $2 and value = $5::text::jsonb"
+			sql = "update " + l.table("cursors") + " set value = $3::text::jsonb, run_id = $4, updated_at = now() " +
+				"where pipeline = $1 and source = $2 and value = $5::text::jsonb"
 			args = append(args, string(r.From))
 		}
 		tag, err := conn.Exec(ctx, sql, args...)
@@ -301,7 +312,8 @@ func (l Ledger) move(ctx context.Context, conn *pgx.Conn, run pipeline.Run, rang
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return pipeline.Permanent(fmt.Errorf("source %q: its cursor is no longer at %s, where this run began to read: another run of this pipeline has committed meanwhile; start a new run", source, orNothing(r.From)))
+			return pipeline.Permanent(fmt.Errorf("source %q: its cursor is no longer at %s, where this run began to read: "+
+				"another run of this pipeline has committed meanwhile; start a new run", source, orNothing(r.From)))
 		}
 	}
 	return nil

@@ -169,7 +169,8 @@ func (r *replica) definitions() []runs.Definition {
 			Name: "rejecting", Description: "sets records aside",
 			Build: func(context.Context, runs.Run) (*pipeline.Pipeline, error) {
 				p := pipeline.New("rejecting", pipeline.Options{MaxRejects: -1})
-				return one(p, func(_ context.Context, in *pipeline.Reader[int]) error {
+				return one(p, func(ctx context.Context, in *pipeline.Reader[int]) error {
+					pipeline.LoggerFrom(ctx).Warn("three are set aside")
 					for n, err := range in.All() {
 						if err != nil {
 							return err

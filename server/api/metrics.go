@@ -41,20 +41,30 @@ func newMetrics(a *API) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counter("millrace_http_requests_total", "Requests that this replica answered.", "route", "code"),
-		seconds:  histogram("millrace_http_request_seconds", "Time to answer, streams left out.", []float64{.001, .005, .02, .1, .5, 2, 10}, "route"),
-		attempts: counter("millrace_attempts_total", "Ends that this replica wrote, by the state in which they left the run: of attempts, also those of workers that died, and of runs cancelled before they began.", "pipeline", "state"),
-		attemptSeconds: histogram("millrace_run_seconds", "Time from the first beginning of a run to its end, of runs whose end this replica wrote.",
+		seconds: histogram("millrace_http_request_seconds", "Time to answer, streams left out.",
+			[]float64{.001, .005, .02, .1, .5, 2, 10}, "route"),
+		attempts: counter("millrace_attempts_total",
+			"Ends that this replica wrote, by the state in which they left the run: of attempts, also those of workers "+
+				"that died, and of runs cancelled before they began.", "pipeline", "state"),
+		attemptSeconds: histogram("millrace_run_seconds",
+			"Time from the first beginning of a run to its end, of runs whose end this replica wrote.",
 			[]float64{.1, .5, 2, 10, 60, 300, 1800, 7200}, "pipeline", "state"),
-		records: counter("millrace_stage_records_total", "Records that went into and out of stages, of attempts that ended on this replica.", "pipeline", "stage", "direction"),
-		rejects: counter("millrace_stage_rejects_total", "Records that stages set aside, of attempts that ended on this replica.", "pipeline", "stage"),
-		losses:  counter("millrace_lease_losses_total", "Runs that this replica took from a worker that was not heard of any more.", "pipeline"),
+		records: counter("millrace_stage_records_total",
+			"Records that went into and out of stages, of attempts that ended on this replica.",
+			"pipeline", "stage", "direction"),
+		rejects: counter("millrace_stage_rejects_total",
+			"Records that stages set aside, of attempts that ended on this replica.", "pipeline", "stage"),
+		losses: counter("millrace_lease_losses_total",
+			"Runs that this replica took from a worker that was not heard of any more.", "pipeline"),
 	}
-	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "millrace_build_info", Help: "1, with the version as a label."}, []string{"version", "replica"})
+	about := prometheus.GaugeOpts{Name: "millrace_build_info", Help: "1, with the version as a label."}
+	info := prometheus.NewGaugeVec(about, []string{"version", "replica"})
 	info.WithLabelValues(a.config.Version, a.config.Replica).Set(1)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.requests, m.seconds, m.attempts, m.attemptSeconds, m.records, m.rejects, m.losses, info,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "millrace_http_streams", Help: "Event streams that this replica serves."},
+		prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: "millrace_http_streams", Help: "Event streams that this replica serves."},
 			func() float64 { return float64(a.streams.Load()) }),
 		&statsCollector{a},
 	)
@@ -123,10 +133,13 @@ func (a *API) Observe(r runs.Record) {
 type statsCollector struct{ api *API }
 
 var (
-	descUp      = prometheus.NewDesc("millrace_database_up", "1 if the history could be read for this scrape.", nil, nil)
-	descRuns    = prometheus.NewDesc("millrace_runs", "Runs in the history, over all replicas.", []string{"pipeline", "state"}, nil)
-	descWaiting = prometheus.NewDesc("millrace_queue_runs", "Runs that have not begun or wait for another attempt, over all replicas.", nil, nil)
-	descAge     = prometheus.NewDesc("millrace_queue_oldest_seconds", "How long the run that may begin and has waited longest has waited, over all replicas.", nil, nil)
+	descUp   = prometheus.NewDesc("millrace_database_up", "1 if the history could be read for this scrape.", nil, nil)
+	descRuns = prometheus.NewDesc("millrace_runs", "Runs in the history, over all replicas.",
+		[]string{"pipeline", "state"}, nil)
+	descWaiting = prometheus.NewDesc("millrace_queue_runs",
+		"Runs that have not begun or wait for another attempt, over all replicas.", nil, nil)
+	descAge = prometheus.NewDesc("millrace_queue_oldest_seconds",
+		"How long the run that may begin and has waited longest has waited, over all replicas.", nil, nil)
 )
 
 // Describe names the metrics.

@@ -26,6 +26,11 @@ type stageReport struct {
 	WaitInMS    float64           `json:"waiting_in_ms"`
 	WaitOutMS   float64           `json:"waiting_out_ms"`
 	Error       string            `json:"error"`
+
+	Inputs  []pipeline.StreamReport `json:"inputs,omitempty" doc:"the two streams of a stage with two inputs"`
+	Outputs []pipeline.StreamReport `json:"outputs,omitempty" doc:"the streams of a stage with several outputs"`
+
+	Warnings []string `json:"warnings,omitempty" maxItems:"20" doc:"what the stage warned of in this attempt"`
 }
 
 // aliasSchemas tells the document the form of types that marshal themselves.
