@@ -3,6 +3,7 @@ package blob
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -35,9 +36,9 @@ type s3Server struct {
 	between func(next http.Handler, w http.ResponseWriter, r *http.Request)
 }
 
-func newS3(t testing.TB) *s3Server {
+func newS3(t testing.TB, options ...s3mem.Option) *s3Server {
 	t.Helper()
-	s := &s3Server{backend: s3mem.New()}
+	s := &s3Server{backend: s3mem.New(options...)}
 	if err := s.backend.CreateBucket("bucket"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +62,27 @@ func (s *s3Server) stand(between func(next http.Handler, w http.ResponseWriter, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.between = between
+}
+
+// uploads counts those that were begun and not ended.
+func (s *s3Server) uploads(t testing.TB) int {
+	t.Helper()
+	bucket := "bucket"
+	list, err := s3Client(s.URL).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+	if answerOf(err).is("NoSuchUpload") { // so says this one where there never was one
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Uploads)
+}
+
+// refuse answers as S3 does.
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>It is said so.</Message></Error>`, code)
 }
 
 func s3Client(endpoint string, options ...func(*s3.Options)) *s3.Client {
