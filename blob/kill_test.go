@@ -2,7 +2,6 @@ package blob
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -198,7 +197,7 @@ from items where run = $1`, run).Scan(&commits, &by, &rows, &distinct, &of)
 	case commits == 0 && rows == 0, commits == 1 && rows == exportedRows && distinct == exportedRows && of == by:
 		return by, nil
 	}
-	return 0, errors.New(fmt.Sprintf("%d commits, of attempt %d, and %d rows, %d of them distinct, of attempt %d", commits, by, rows, distinct, of))
+	return 0, fmt.Errorf("%d commits, of attempt %d, and %d rows, %d of them distinct, of attempt %d", commits, by, rows, distinct, of)
 }
 
 func exportedText(run string, attempt int) string {

@@ -171,29 +171,6 @@ func TestAnUploadThatFailsLeavesNoParts(t *testing.T) {
 	}
 }
 
-// What cannot be dropped is told: somebody pays for it.
-func TestPartsThatCannotBeDroppedAreToldOf(t *testing.T) {
-	server := newS3(t)
-	server.stand(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodDelete {
-			refuse(w, http.StatusForbidden, "AccessDenied")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-	d, err := openS3(t, server.URL, "bucket").Create(t.Context(), "a.csv")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.Write(noise(40 << 20)); err != nil {
-		t.Fatal(err)
-	}
-	const says = "a.csv: the parts that were sent could not be dropped: permission denied (403 AccessDenied"
-	if err := d.Abort(); err == nil || !strings.HasPrefix(err.Error(), says) {
-		t.Errorf("got %v, want %s", err, says)
-	}
-}
-
 func TestNamesThatNoObjectCanHave(t *testing.T) {
 	s := opened(t, memblob.OpenBucket(nil), nil)
 	for name, says := range map[string]string{

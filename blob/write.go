@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	partSize  = 8 << 20 // bytes of a part of an upload
+	partSize  = 5 << 20 // bytes of a part of an upload, the least that S3 takes
 	partsAt   = 2       // parts that are sent at once
 	s3MaxPart = 10_000  // parts of an upload to S3
 )
@@ -25,31 +26,32 @@ func (s Store) Create(ctx context.Context, name string) (files.Draft, error) {
 		return nil, err
 	}
 	upload, cancel := context.WithCancelCause(ctx)
-	w, err := s.Bucket.NewWriter(upload, name, &cloud.WriterOptions{BufferSize: partSize, MaxConcurrency: partsAt})
+	d := &draft{cancel: cancel}
+	var err error
+	if s.Bucket.As(new(*s3.Client)) {
+		d.limit = s3MaxPart * partSize
+		d.w, err = s.uploadToS3(upload, name)
+	} else {
+		d.w, err = s.Bucket.NewWriter(upload, name, &cloud.WriterOptions{BufferSize: partSize, MaxConcurrency: partsAt})
+	}
 	if err != nil {
 		cancel(nil)
 		return nil, nameError(name, s.explain(ctx, err))
 	}
-	d := &draft{w: w, cancel: cancel}
 	d.explain = func(err error) error { return nameError(name, s.explain(ctx, err)) }
 	d.remove = func() error { return s.Remove(context.WithoutCancel(ctx), name) }
-	d.dropParts = func(err error) error { return s.dropParts(context.WithoutCancel(ctx), name, err) }
-	if s.Bucket.As(new(*s3.Client)) {
-		d.limit = s3MaxPart * partSize
-	}
 	return d, nil
 }
 
 // draft is an object that is being uploaded.
 type draft struct {
-	w         *cloud.Writer
-	cancel    context.CancelCauseFunc
-	explain   func(error) error
-	remove    func() error
-	dropParts func(error) error // what the upload that failed so has left
-	limit     int64             // in bytes; 0 is none
-	written   int64
-	ended     bool
+	w       io.WriteCloser
+	cancel  context.CancelCauseFunc
+	explain func(error) error
+	remove  func() error
+	limit   int64 // in bytes; 0 is none
+	written int64
+	ended   bool
 }
 
 // Write implements io.Writer.
@@ -71,12 +73,6 @@ func (d *draft) Close() error {
 	d.ended = true
 	err := d.w.Close()
 	d.cancel(nil)
-	if err == nil {
-		return nil
-	}
-	if left := d.dropParts(err); left != nil {
-		return fmt.Errorf("%w; %w", d.explain(err), left)
-	}
 	return d.explain(err)
 }
 
@@ -87,36 +83,10 @@ func (d *draft) Abort() error {
 	}
 	d.ended = true
 	d.cancel(errAborted)
-	err := d.w.Close()
-	if err == nil { // what takes no notice of a context has published half a file
+	if d.w.Close() == nil { // what takes no notice of a context has published half a file
 		return d.remove()
 	}
-	return d.dropParts(err)
-}
-
-// dropParts ends an upload to S3 that failed. The client tells S3 so itself, but in the context of the upload, and so not
-// once that has ended; then S3 would keep the parts.
-func (s Store) dropParts(ctx context.Context, name string, failed error) error {
-	type upload interface {
-		error
-		UploadID() string
-	}
-	var client *s3.Client
-	of, ok := errors.AsType[upload](failed)
-	if !ok || !s.Bucket.As(&client) {
-		return nil
-	}
-	ctx, cancel := patient(ctx)
-	defer cancel()
-	in, err := s.asS3(ctx, name, name)
-	if err == nil {
-		id := of.UploadID()
-		_, err = client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: &id})
-	}
-	if err == nil || answerOf(err).is("NoSuchUpload") {
-		return nil
-	}
-	return nameError(name, fmt.Errorf("the parts that were sent could not be dropped: %w", s.explain(ctx, err)))
+	return nil
 }
 
 // Move copies an object within the bucket, and then deletes the old one. The copy replaces what has the name at once. Whatever
