@@ -16,12 +16,12 @@ import (
 // sale is the row of all comparisons but the sales job: bigint, text, bigint, double
 // precision, date, text; about 57 bytes of CSV.
 type sale struct {
-	ID       int64     `csv:"sale_id" db:"sale_id"`
-	Product  string    `csv:"product" db:"product"`
-	Quantity int64     `csv:"quantity" db:"quantity"`
-	Price    float64   `csv:"unit_price" db:"unit_price"`
-	Date     time.Time `csv:"sale_date" db:"sale_date"`
-	Store    string    `csv:"store" db:"store"`
+	ID       int64     `csv:"sale_id" db:"sale_id" json:"sale_id"`
+	Product  string    `csv:"product" db:"product" json:"product"`
+	Quantity int64     `csv:"quantity" db:"quantity" json:"quantity"`
+	Price    float64   `csv:"unit_price" db:"unit_price" json:"unit_price"`
+	Date     time.Time `csv:"sale_date" db:"sale_date" json:"sale_date"`
+	Store    string    `csv:"store" db:"store" json:"store"`
 }
 
 // saleText is the row for readers that know no dates but RFC 3339.

@@ -70,6 +70,8 @@ func run(ctx context.Context) error {
 	comparisons := []func() (comparison, error){
 		func() (comparison, error) { return w.csvToStructs(), nil },
 		func() (comparison, error) { return w.csvToSums(), nil },
+		func() (comparison, error) { return w.jsonToStructs(), w.writeJSON(ctx) },
+		func() (comparison, error) { return w.jsonToSums(), w.writeJSON(ctx) },
 		w.join,
 		func() (comparison, error) { return w.csvToTable(), nil },
 		func() (comparison, error) { return w.tableToCSV(1), w.fillStored(ctx) },
@@ -79,7 +81,7 @@ func run(ctx context.Context) error {
 		func() (comparison, error) { return w.salesJob(ctx) },
 		func() (c comparison, err error) { c, served, err = w.web(ctx); return c, err },
 	}
-	names := []string{"csv to structs", "csv to sums", "join", "csv to table", "table to csv", "table to csv in lanes", "table to structs", "table to structs in lanes", "sales", "web"}
+	names := []string{"csv to structs", "csv to sums", "json to structs", "json to sums", "join", "csv to table", "table to csv", "table to csv in lanes", "table to structs", "table to structs in lanes", "sales", "web"}
 	var result []row
 	for i, make := range comparisons {
 		if !wanted.MatchString(names[i]) {

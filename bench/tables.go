@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -173,7 +174,7 @@ func (w *workshop) tableToCSV(lanes int) comparison {
 		{name: "Millrace", run: func(ctx context.Context) (string, error) {
 			p := pipeline.New("dump", pipeline.Options{})
 			rows := pipeline.From(p, "read", sources.Postgres[sale]{Pool: w.pool, Table: "stored"}, pipeline.Parallel(lanes))
-			pipeline.To(rows, "write", sinks.CSV[sale]{Path: target, Layout: time.DateOnly})
+			pipeline.To(rows, "write", sinks.CSV[sale]{Path: target, Dialect: dialect.CSV{Layout: time.DateOnly}})
 			_, err := p.Run(ctx)
 			return size(err)
 		}},

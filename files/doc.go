@@ -1,5 +1,5 @@
-// Package files is about where files are and how they get there, whatever their form: CSV
-// reads and writes through it, and so can a form of your own.
+// Package files is about where files are and how they get there, whatever their form: CSV and JSON lines
+// are read and written through it, and so can a form of your own.
 //
 //	          Store                     Input                            the form
 //	┌───────────────────────┐  ┌──────────────────────┐  bytes  ┌──────────────────────┐

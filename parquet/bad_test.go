@@ -125,6 +125,10 @@ func TestWiderFieldsHoldWhatIsNarrower(t *testing.T) {
 
 type hidden struct{ n int }
 
+type large struct {
+	Price [16]byte `parquet:"price,decimal(4:30)"`
+}
+
 type dated struct {
 	Day *time.Time `parquet:"day,date"`
 }
@@ -138,6 +142,7 @@ func TestTypesThatCannotBeStoredAreRefused(t *testing.T) {
 		"hidden fields":   Sink[one[hidden]]{Path: path}.Validate(t.Context()),
 		"a complex":       Sink[one[complex128]]{Path: path}.Validate(t.Context()),
 		"a complex list":  Sink[one[[]complex64]]{Path: path}.Validate(t.Context()),
+		"large decimal":   Sink[large]{Path: path}.Validate(t.Context()),
 		"a date":          Sink[dated]{Path: path}.Validate(t.Context()),
 		"hidden, to read": validated(t, Source[one[hidden]]{Path: path}),
 	} {
@@ -155,18 +160,21 @@ func TestRecordsThatAFileCannotHoldAreRejects(t *testing.T) {
 		Nano  time.Time             `parquet:"nano"`
 		Tags  []string              `parquet:"tags,list"`
 		In    struct{ S []*string } `parquet:"in"`
+		Noon  time.Duration         `parquet:"noon,time(millisecond)"`
 		Map   map[string]string     `parquet:"map"`
 	}
 	epoch, torn := time.Unix(0, 0).UTC(), "a\xff"
 	fine := row{At: epoch, Nano: epoch}
 	for want, change := range map[string]func(*row){
-		`column "text": "a�" is not UTF-8`:          func(r *row) { r.Text = torn },
+		`column "text": "a�" is not UTF-8`:               func(r *row) { r.Text = torn },
 		`column "price": "10000" has more than 4`:        func(r *row) { r.Price = 10_000 },
 		`column "at": "1970-01-01T00:00:00.000001Z" has`: func(r *row) { r.At = epoch.Add(time.Microsecond) },
 		`column "nano": "2300-01-01T00:00:00Z" is outs`:  func(r *row) { r.Nano = time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC) },
-		`column "tags": "a�" is not UTF-8`:          func(r *row) { r.Tags = []string{"", torn} },
-		`column "in.S": "a�" is not UTF-8`:          func(r *row) { r.In.S = []*string{nil, &torn} },
-		`column "map.value": "a�" is not UTF-8`:     func(r *row) { r.Map = map[string]string{"a": torn} },
+		`column "noon": "1µs" has more digits`:           func(r *row) { r.Noon = time.Microsecond },
+		`column "noon": "24h0m0s" is no time of day`:     func(r *row) { r.Noon = 24 * time.Hour },
+		`column "tags": "a�" is not UTF-8`:               func(r *row) { r.Tags = []string{"", torn} },
+		`column "in.S": "a�" is not UTF-8`:               func(r *row) { r.In.S = []*string{nil, &torn} },
+		`column "map.value": "a�" is not UTF-8`:          func(r *row) { r.Map = map[string]string{"a": torn} },
 	} {
 		bad := fine
 		change(&bad)

@@ -166,9 +166,16 @@ func (c *checks) ofLeaf(t reflect.Type, node pq.Node, name string) check {
 		c.problems = append(c.problems, fmt.Errorf("column %q is %v: a time.Time is written as TIMESTAMP only; for a date use an int32, "+
 			"the days since 1970-01-01, with the tag date", name, node.Type()))
 	}
+	if t.Kind() == reflect.Array && t.Len() != node.Type().Length() {
+		c.problems = append(c.problems, fmt.Errorf("column %q is %v of %d bytes: its field needs as many, or no tag", name, node.Type(), node.Type().Length()))
+	}
 	switch l := logical.(type) {
 	case *format.DecimalType:
 		return decimalCheck(t, l, name)
+	case *format.TimeType:
+		if t == reflect.TypeFor[time.Duration]() {
+			return durationCheck(unitName(l.Unit), name)
+		}
 	case *format.TimestampType:
 		if t == timeType {
 			return timestampCheck(unitName(l.Unit), name)
@@ -216,8 +223,24 @@ var (
 	lastNano  = time.Unix(0, 1<<63-1)
 )
 
+// nanos are how long the units are.
+var nanos = map[string]int{"millisecond": 1e6, "microsecond": 1e3, "nanosecond": 1}
+
+func durationCheck(unit, name string) check {
+	rest := time.Duration(nanos[unit])
+	return func(at unsafe.Pointer) *bad {
+		switch v := *(*time.Duration)(at); {
+		case v%rest != 0:
+			return &bad{name, v.String(), "has more digits than a " + unit + " holds; truncate it, or use another unit in the tag"}
+		case v < 0 || v >= 24*time.Hour:
+			return &bad{name, v.String(), "is no time of day"}
+		}
+		return nil
+	}
+}
+
 func timestampCheck(unit, name string) check {
-	rest := map[string]int{"millisecond": 1e6, "microsecond": 1e3, "nanosecond": 1}[unit]
+	rest := nanos[unit]
 	return func(at unsafe.Pointer) *bad {
 		v := (*time.Time)(at)
 		if v.Nanosecond()%rest != 0 {

@@ -80,8 +80,8 @@ func unwantedNulls(record, file pq.Node, path []string) (levels []int) {
 
 type fitter struct{ problems []error }
 
-func (w *fitter) problem(path []string, format string, args ...any) {
-	w.problems = append(w.problems, fmt.Errorf("column %s: "+format, append([]any{quoted(path)}, args...)...))
+func (w *fitter) problem(path []string, text string, args ...any) {
+	w.problems = append(w.problems, fmt.Errorf("column %s: "+text, append([]any{quoted(path)}, args...)...))
 }
 
 // group returns those columns of the file that the record has, as the file has them.
@@ -147,6 +147,13 @@ func leafFits(record, file pq.Type) string {
 	differ := fmt.Sprintf("is %s, and its field is %s", file, record)
 	switch f := fl.(type) {
 	case *format.DecimalType:
+		// The bytes of a large one may be had as they are: the unscaled value, the most significant byte first.
+		if file.Kind() == pq.FixedLenByteArray {
+			if rl == nil && record.Kind() == file.Kind() && record.Length() == file.Length() {
+				return ""
+			}
+			return differ + fmt.Sprintf("; a field of %s without a tag gets its bytes, most significant first", goKind(file))
+		}
 		r, ok := rl.(*format.DecimalType)
 		if !ok || r.Scale != f.Scale || r.Precision < f.Precision || record.Kind() != file.Kind() || record.Length() != file.Length() {
 			return differ + fmt.Sprintf("; a field of %s with the tag decimal(%d:%d) fits", goKind(file), f.Scale, f.Precision)

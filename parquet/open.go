@@ -71,7 +71,7 @@ func guarded(do func() error) (err error) {
 
 // at reads a file at any offset, and counts. It remembers an error of the place, so that it can be told from damage.
 type at struct {
-	ctx    context.Context
+	ctx    context.Context                             //nolint:containedctx // io.ReaderAt takes none
 	reader io.ReaderAt                                 // of a disk
 	open   func(from, to int64) (io.ReadCloser, error) // of another store
 	size   int64

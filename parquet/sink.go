@@ -17,7 +17,7 @@ import (
 //
 // The file is a unit of the run, as [files.Output] says: it appears under its name, whole, when the run commits.
 //
-// A row group ends after about 16 MiB as packed, and is held in memory until then.
+// A row group ends after about 12 MiB as packed, and is held in memory until then.
 //
 // The whole input goes through one call: pipeline.Parallel is an error.
 type Sink[T any] struct {
@@ -29,7 +29,7 @@ type Sink[T any] struct {
 }
 
 const (
-	groupBytes = 16 << 20
+	groupBytes = 12 << 20
 	// firstRows is how many rows the first row group has, which tells how large rows are.
 	firstRows       = 20_000
 	leastRows       = 1_000

@@ -3,8 +3,8 @@ package sinks
 import (
 	"context"
 	"fmt"
-	"time"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
@@ -14,7 +14,7 @@ import (
 //
 // The struct's csv tags name the columns, as for gocarina/gocsv; their order is that
 // of the fields. What is written is what sources.CSV reads back with the same struct and options; a
-// type that cannot be written is found by the validation, a value that would change is a reject. The file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
+// type that cannot be written is found by the validation, a value that would change is a reject. Unless Dialect says otherwise the file is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8. It
 // has its header also when there are no records.
 //
 // The file is a unit of the run: it is written under a name that carries
@@ -37,23 +37,17 @@ type CSV[T any] struct {
 	// Compression defaults to what the extension of Path says: .gz, .zst, or none.
 	Compression files.Compression
 
-	// Comma is the delimiter, an ASCII character. Defaults to ','.
-	Comma byte
+	// Dialect is what the file is to be like, as for sources.CSV. Defaults to RFC 4180.
+	Dialect dialect.CSV
 
 	// CRLF ends lines with a carriage return and a line feed, as RFC 4180 has it.
 	// Defaults to the line feed alone.
 	CRLF bool
 
-	// Null is how a nil pointer, and NULL in a type of database/sql, is written. Defaults to the empty text. A text that
-	// reads the same is written in quotes.
-	Null string
-
-	// Layout is how a time.Time is written, as for [time.Time.Format]. A time that it does not
-	// hold whole, as a date does not a time of day, is a reject. Defaults to RFC 3339.
-	Layout string
-
-	// Location is whose clocks a Layout without an offset shows. Defaults to UTC.
-	Location *time.Location
+	// Columns is the order of the columns; columns that no field names are taken from T's field of the others
+	// (map[string]string with the tag `csv:"*"`). Defaults to the fields' order, each with a csv.column in its place,
+	// and behind them what the map of the first record holds, sorted; a record with another column is a reject.
+	Columns []string
 
 	// NoHeader leaves the header out.
 	NoHeader bool
@@ -79,7 +73,7 @@ func (c CSV[T]) Validate(ctx context.Context) error {
 }
 
 func (c CSV[T]) encoder() (*csvcodec.Encoder[T], error) {
-	e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{Comma: c.Comma, CRLF: c.CRLF, Null: c.Null, Layout: c.Layout, Location: c.Location})
+	e, err := csvcodec.NewEncoder[T](csvcodec.EncodeOptions{Dialect: c.Dialect, CRLF: c.CRLF, Columns: c.Columns})
 	if err != nil {
 		return nil, pipeline.Permanent(fmt.Errorf("sinks.CSV: %w", err))
 	}
@@ -109,14 +103,18 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 		counted = w.Bytes()
 		return err
 	}
-	if !c.NoHeader {
-		buf = encode.AppendHeader(buf)
-	}
+	header := !c.NoHeader
 	for batch, err := range in.Batches() {
 		if err != nil {
 			return err
 		}
 		for i := range batch {
+			if header {
+				if buf, err = encode.AppendHeaderOf(buf, &batch[i]); err != nil {
+					return pipeline.Permanent(fmt.Errorf("the header: %w", err))
+				}
+				header = false
+			}
 			if buf, err = encode.Append(buf, &batch[i]); err != nil {
 				if err := in.Reject(&batch[i], pipeline.Reject{Reason: err.Error()}); err != nil {
 					return err
@@ -129,6 +127,9 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 			}
 		}
 		in.Recycle(batch)
+	}
+	if header {
+		buf = encode.AppendHeader(buf)
 	}
 	if err := pass(); err != nil {
 		return err

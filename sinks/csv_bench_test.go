@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 )
@@ -44,7 +45,7 @@ func benchWrite(b *testing.B, name string) {
 	path := filepath.Join(b.TempDir(), name)
 	for b.Loop() {
 		p := pipeline.New("bench", pipeline.Options{})
-		pipeline.To(pipeline.From(p, "generate", generated(benchRows)), "load", sinks.CSV[wideSale]{Path: path, Layout: time.DateOnly})
+		pipeline.To(pipeline.From(p, "generate", generated(benchRows)), "load", sinks.CSV[wideSale]{Path: path, Dialect: dialect.CSV{Layout: time.DateOnly}})
 		report, err := p.Run(b.Context())
 		if err != nil {
 			b.Fatal(err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -91,7 +92,7 @@ func TestWhatIsWritten(t *testing.T) {
 	}{
 		{"by default", sinks.CSV[record]{}, all,
 			"name,day,n\n\"green \"\"tea\"\"; a, b\",2025-12-31T00:00:00Z,-3\n\"\",2025-12-31T00:00:00Z,\n,2025-12-31T00:00:00Z,\n"},
-		{"with every option", sinks.CSV[record]{Comma: ';', CRLF: true, Null: "NULL", Layout: "02.01.2006", NoHeader: true}, all,
+		{"with every option", sinks.CSV[record]{Dialect: dialect.CSV{Delimiter: ";", Null: []string{"NULL"}, Layout: "02.01.2006"}, CRLF: true, NoHeader: true}, all,
 			"\"green \"\"tea\"\"; a, b\";31.12.2025;-3\r\n;31.12.2025;NULL\r\nNULL;31.12.2025;NULL\r\n"},
 		{"no records", sinks.CSV[record]{}, nil, "name,day,n\n"},
 		{"no records, no header", sinks.CSV[record]{NoHeader: true}, nil, ""},
@@ -177,8 +178,8 @@ func TestWhatCannotBeATarget(t *testing.T) {
 		{"in a folder that is not there", sinks.CSV[total]{Path: filepath.Join(folder, "no", "out.csv")}, "out.csv: the folder " + filepath.Join(folder, "no") + " is not there"},
 		{"below a file", sinks.CSV[total]{Path: filepath.Join(put(t, filepath.Join(folder, "file"), ""), "out.csv")}, "out.csv: not a directory"},
 		{"a device", sinks.CSV[total]{Path: os.DevNull}, os.DevNull + ": is no regular file; for standard output use -"},
-		{"a delimiter that cannot be", sinks.CSV[total]{Path: filepath.Join(folder, "out.csv"), Comma: '"'}, "cannot be the delimiter"},
-		{"a NULL that cannot be", sinks.CSV[total]{Path: filepath.Join(folder, "out.csv"), Null: ","}, "cannot stand for NULL"},
+		{"a delimiter that cannot be", sinks.CSV[total]{Path: filepath.Join(folder, "out.csv"), Dialect: dialect.CSV{Delimiter: "\""}}, "cannot hold the quote"},
+		{"a NULL that cannot be", sinks.CSV[total]{Path: filepath.Join(folder, "out.csv"), Dialect: dialect.CSV{Null: []string{","}}}, "cannot stand for NULL"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := write(t, pipeline.Options{}, records[total](), tt.sink)

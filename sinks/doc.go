@@ -1,8 +1,9 @@
-// Package sinks holds where records go: Postgres, CSV files, memory.
+// Package sinks holds where records go: Postgres, files of CSV and JSON, memory.
 //
 //	                ┌─────────────────┐
 //	             ┌──│ Postgres[T]     │ a table: one transaction a run      ─┐
-//	             │  │ CSV[T]          │ a file: gets its name at the commit  │ all of it
+//	             │  │ CSV[T]          │ a file: gets its name at the commit  │
+//	             │  │ JSONLines[T]    │ the same, of JSON                    │ all of it
 //	Stream[T] ───┤  │ RejectedLines   │ refused lines, to be mended          ├─ or
 //	             │  │ Slice[T]        │ memory: set at the commit            │ nothing
 //	             └──└─────────────────┘                                     ─┘

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/cleantext"
 	"github.com/millrace/millrace/internal/csvcodec"
@@ -42,9 +43,8 @@ type RejectedLines struct {
 	// columns do not belong into the same file. Defaults to no header.
 	HeaderOf string
 
-	// Comma and Comment are those of HeaderOf, as in sources.CSV.
-	Comma   byte
-	Comment byte
+	// Dialect is that of HeaderOf, as in sources.CSV. What stands before the header is not taken over.
+	Dialect dialect.CSV
 
 	// Source limits the lines to those of one source, as [pipeline.Reject] names
 	// it: a file's path. Defaults to all.
@@ -85,7 +85,7 @@ func (s RejectedLines) header() ([]byte, error) {
 		}
 		return nil, fileError(s.HeaderOf, err)
 	}
-	scan, err := csvcodec.NewScanner(io.MultiReader(bytes.NewReader(start[:n]), f), csvcodec.ScanOptions{Comma: s.Comma, Comment: s.Comment})
+	scan, err := csvcodec.NewScanner(io.MultiReader(bytes.NewReader(start[:n]), f), csvcodec.ScanOptions{Dialect: s.Dialect})
 	if err != nil {
 		return nil, pipeline.Permanent(fmt.Errorf("sinks.RejectedLines: %w", err))
 	}
@@ -120,7 +120,7 @@ func (s RejectedLines) Load(ctx context.Context, in *pipeline.Reader[pipeline.Re
 	if err := lines.write(header); err != nil {
 		return err
 	}
-	original := originals{options: csvcodec.ScanOptions{Comma: s.Comma, Comment: s.Comment, MaxRecord: maxOriginal}}
+	original := originals{options: csvcodec.ScanOptions{Dialect: s.Dialect, MaxRecord: maxOriginal}}
 	defer original.close()
 	without, source := 0, cleantext.Clean(s.Source)
 	for reject, err := range in.All() {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 	"github.com/millrace/millrace/sources"
@@ -67,8 +68,8 @@ func TestRejectedLines(t *testing.T) {
 		{"byte for byte", sinks.RejectedLines{}, []pipeline.Reject{raw("a", "1,\"x\r\n\"\r\n"), raw("a", "2,\xff\x00\n"), raw("a", "\"3")}, "1,\"x\r\n\"\r\n2,\xff\x00\n\"3"},
 		{"a last line without an end", sinks.RejectedLines{}, []pipeline.Reject{raw("a", "1"), raw("b", "2")}, "1\n2"},
 		{"the lines of one source", sinks.RejectedLines{Source: "b"}, []pipeline.Reject{raw("a", "1\n"), raw("b", "2\n")}, "2\n"},
-		{"the header, byte for byte", sinks.RejectedLines{HeaderOf: head, Comma: ';', Comment: '#'}, []pipeline.Reject{raw("a", "1;x\n")}, "\xef\xbb\xbf\"a\r\nb\";c\r\n1;x\n"},
-		{"no rejects", sinks.RejectedLines{HeaderOf: head, Comma: ';', Comment: '#'}, nil, "\xef\xbb\xbf\"a\r\nb\";c\r\n"},
+		{"the header, byte for byte", sinks.RejectedLines{HeaderOf: head, Dialect: dialect.CSV{Delimiter: ";", Comment: "#"}}, []pipeline.Reject{raw("a", "1;x\n")}, "\xef\xbb\xbf\"a\r\nb\";c\r\n1;x\n"},
+		{"no rejects", sinks.RejectedLines{HeaderOf: head, Dialect: dialect.CSV{Delimiter: ";", Comment: "#"}}, nil, "\xef\xbb\xbf\"a\r\nb\";c\r\n"},
 		{"nothing at all", sinks.RejectedLines{}, nil, ""},
 		{"rejects without a line", sinks.RejectedLines{}, []pipeline.Reject{{Reason: "negative"}, raw("a", "1\n")}, "1\n"},
 	} {
@@ -100,7 +101,7 @@ func TestRejectedLinesThatCannotBe(t *testing.T) {
 		{"an empty header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "empty.csv"), "")}, "empty.csv: the input is empty"},
 		{"a blank header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "blank.csv"), "\n\n\n\n\n")}, "blank.csv: the input is empty"},
 		{"a broken header", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "broken.csv"), "a,\"b\n")}, "broken.csv: line 1: "},
-		{"a delimiter that cannot be", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "a.csv"), "a\n"), Comma: '"'}, "cannot be the delimiter"},
+		{"a delimiter that cannot be", sinks.RejectedLines{Path: out, HeaderOf: put(t, filepath.Join(folder, "a.csv"), "a\n"), Dialect: dialect.CSV{Delimiter: "\""}}, "cannot hold the quote"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := write(t, pipeline.Options{}, records[pipeline.Reject](), tt.sink)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"time"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
@@ -21,9 +21,12 @@ import (
 // to Scan, and a reject for a number, a bool or a time: omitempty in the tag makes it the zero
 // value, default= another. Each column that a
 // tag names must be in the header of every file, in any order; other columns are
-// not decoded. What is missing is reported before any data moves.
+// not decoded, unless a field map[string]string with the tag `csv:"*"` takes them. What is missing is reported before any
+// data moves. Keys of Millrace's own stand beside gocsv's in a tag: csv.name:"Last, First" is a name as it stands, commas
+// and nothing included; csv.column:"3" the position, from 1, whatever the name is unless the tag gives one too;
+// csv.layout:"02.01.2006" and csv.location:"Europe/Berlin" are how times are written.
 //
-// The input is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8, with
+// Unless Dialect says otherwise the input is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) in UTF-8, with
 // LF or CRLF line ends, with or without a byte order mark. Blank lines are skipped, except
 // in a file of one column, where one is NULL, as in COPY's files. What is no such input
 // (a workbook, an archive of several files, lines that end in CR) is an error that says what it is. A
@@ -51,11 +54,8 @@ type CSV[T any] struct {
 	// order mark says so. What the encoding does not define rejects its record.
 	Encoding string
 
-	// Comma is the delimiter, an ASCII character. Defaults to ','.
-	Comma byte
-
-	// Comment is an ASCII character: lines that begin with it are skipped. Defaults to none.
-	Comment byte
+	// Dialect is what the files are like. Defaults to RFC 4180.
+	Dialect dialect.CSV
 
 	// NoHeader says that the first line is a record. The columns are then those
 	// of Columns.
@@ -69,23 +69,11 @@ type CSV[T any] struct {
 	// zero.
 	AllowMissing bool
 
-	// Null is the text that means NULL, which only a pointer can hold. Defaults
-	// to the empty text. In quotes it is a text, not NULL, for strings.
-	Null string
+	// OnlyColumns refuses files with columns that T does not name, as by drift between the files of a pattern.
+	OnlyColumns bool
 
-	// Layout is how a time.Time is written, as for [time.Parse]. Defaults to RFC
-	// 3339, a date, or a date and a time. An abbreviation of a zone (MST) is an error,
-	// except UTC and GMT, and those of Location.
-	Layout string
-
-	// Location is where the clocks stood that showed the times without an offset; a date is
-	// the beginning of its day there. A time that they skipped is a reject; of one that
-	// they showed twice the first is meant. Defaults to UTC, whatever this machine's zone is.
-	Location *time.Location
-
-	// DecimalComma reads the comma in a float as its decimal mark, and a point, which may
-	// stand between thousands, is an error; otherwise the comma is.
-	DecimalComma bool
+	// AllowEmpty passes over files that hold nothing, not even a header.
+	AllowEmpty bool
 
 	// AllowInvalidText lets NUL bytes and invalid UTF-8 into strings. A Postgres
 	// text can hold neither.
@@ -164,8 +152,8 @@ func (c CSV[T]) check() error {
 	if err := c.input().Check(); err != nil {
 		return fmt.Errorf("sources.CSV: %w", err)
 	}
-	if _, err := csvcodec.NewScanner(nil, c.scanOptions()); err != nil {
-		return fmt.Errorf("sources.CSV: %w", err)
+	if err := c.Dialect.Validate(); err != nil {
+		return eachError("sources.CSV: Dialect: ", err)
 	}
 	// Asked before the files are: they may not be there yet, and what T lacks is worth no second attempt.
 	if _, err := csvcodec.Columns[T](); err != nil {
@@ -197,13 +185,12 @@ func (c CSV[T]) columns() ([]string, error) {
 }
 
 func (c CSV[T]) scanOptions() csvcodec.ScanOptions {
-	return csvcodec.ScanOptions{Comma: c.Comma, Comment: c.Comment, MaxRecord: c.MaxRecord}
+	return csvcodec.ScanOptions{Dialect: c.Dialect, MaxRecord: c.MaxRecord}
 }
 
 func (c CSV[T]) decodeOptions() csvcodec.DecodeOptions {
 	return csvcodec.DecodeOptions{
-		Null: c.Null, Layout: c.Layout, Location: c.Location, DecimalComma: c.DecimalComma,
-		AllowInvalidText: c.AllowInvalidText, AllowMissing: c.AllowMissing,
+		Dialect: c.Dialect, AllowInvalidText: c.AllowInvalidText, AllowMissing: c.AllowMissing, OnlyColumns: c.OnlyColumns,
 	}
 }
 

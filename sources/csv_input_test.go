@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
 )
@@ -376,7 +377,7 @@ func FuzzCSV(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte, comma, comment byte, maxRecord int) {
 		path := filepath.Join(dir, "fuzz.csv")
 		check(t, os.WriteFile(path, data, 0o600))
-		source := sources.CSV[sale]{Path: path, Comma: comma, Comment: comment, MaxRecord: maxRecord}
+		source := sources.CSV[sale]{Path: path, Dialect: dialect.CSV{Delimiter: string(rune(comma)), Comment: strings.Trim(string(rune(comment)), "\x00")}, MaxRecord: maxRecord}
 		got, rejects, report, err := runWithRejects(t, source, pipeline.Options{MaxRejects: -1})
 		if err != nil {
 			return // the header, the options, or the packing

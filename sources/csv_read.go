@@ -19,8 +19,9 @@ type csvFile struct {
 
 // csvPart is about a range of a plain file that begins with a record, behind the header.
 type csvPart struct {
-	line   int      // of its beginning
-	header []string // the names of the columns
+	line      int      // of its beginning
+	delimiter string   // which the first line may have said
+	header    []string // the names of the columns
 }
 
 // csvReading is a file that is being read into records of type T.
@@ -54,6 +55,7 @@ func (c CSV[T]) start(ctx context.Context, f csvFile, idle func() error) (r *csv
 func (c CSV[T]) plan(r *csvReading[T], f csvFile) (err error) {
 	o, part := c.scanOptions(), f.part
 	if part != nil {
+		o.Dialect.Delimiter = part.delimiter
 		o.StartOffset, o.StartLine = f.From, part.line
 	}
 	if r.scan, err = csvcodec.NewScanner(r.in, o); err != nil {
@@ -103,11 +105,29 @@ func startError(ctx context.Context, name string, err error) error {
 		record *csvcodec.Error
 		input  *csvcodec.InputError
 	)
+	if errors.Is(err, csvcodec.ErrEmpty) {
+		err = fmt.Errorf("%w; AllowEmpty passes over such files", err)
+	}
 	named := fileError(name, err)
 	if errors.As(err, &header) || errors.As(err, &record) || errors.As(err, &input) || errors.Is(err, csvcodec.ErrEmpty) || pipeline.IsPermanent(err) {
 		return pipeline.Permanent(named)
 	}
 	return named
+}
+
+// passesOver tells whether an error is a file without anything that may be so.
+func (c CSV[T]) passesOver(err error) bool { return c.AllowEmpty && errors.Is(err, csvcodec.ErrEmpty) }
+
+// eachError prefixes each of the errors that were joined.
+func eachError(prefix string, err error) error {
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for i := range all {
+		all[i] = fmt.Errorf("%s%w", prefix, all[i])
+	}
+	return errors.Join(all...)
 }
 
 // checkFile reads the header of f, if that can be done twice.
@@ -116,6 +136,9 @@ func (c CSV[T]) checkFile(ctx context.Context, f files.File) error {
 		return nil
 	}
 	r, err := c.start(ctx, csvFile{File: f}, nil)
+	if c.passesOver(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -144,6 +167,9 @@ func (c CSV[T]) extract(ctx context.Context, f csvFile, out *pipeline.Writer[T])
 		return out.WriteBatch(full)
 	}
 	r, err := c.start(ctx, f, pass)
+	if c.passesOver(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

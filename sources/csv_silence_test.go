@@ -107,8 +107,7 @@ func TestInputsThatAreNoCSVAreNamedWithoutTheirBytes(t *testing.T) {
 		"utf16.csv": {"\"\x00i\x00d\x00\"\x00", "UTF-16 without a byte order mark"},
 		"cr.csv":    {"id,product,quantity\r1,tea,3\r", "the lines end in CR alone"},
 		"zip.csv":   {"PK\x03\x04\x14\x00\x00\x00", "what should be zip data is not"},
-		"title.csv": {"Sales\nid,product,quantity\n1,tea,3\n", "line 2 has them: remove the lines before it"},
-		"sep.csv":   {"sep=;\nid;product;quantity\n", "set Comma to ';'"},
+		"title.csv": {"Sales\nid,product,quantity\n1,tea,3\n", "line 2 has them: set Dialect.SkipLines to 1"},
 	} {
 		for _, noHeader := range []bool{false, name != "title.csv" && name != "cr.csv"} {
 			path := file(t, t.TempDir(), name, tt.content)

@@ -70,6 +70,9 @@ type csvPiece struct {
 // cut makes about n pieces of a file, or one if it is packed.
 func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 	r, err := c.start(ctx, f, nil)
+	if c.passesOver(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +82,8 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 		return []csvPiece{{f, f.Info.Size}}, nil
 	}
 	o := c.scanOptions()
-	if !c.NoHeader {
-		o.StartOffset, o.StartLine = r.scan.Offset(), r.scan.Line()
-	}
+	o.Dialect.Delimiter = r.scan.Delimiter()
+	o.StartOffset, o.StartLine = r.scan.Offset(), r.scan.Line()
 	points, err := csvcodec.SplitPoints(at, size, n, o)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -96,7 +98,7 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 			end = points[i+1].Offset
 		}
 		part := f
-		part.From, part.To, part.part = point.Offset, end, &csvPart{line: point.Line, header: r.header}
+		part.From, part.To, part.part = point.Offset, end, &csvPart{line: point.Line, header: r.header, delimiter: o.Dialect.Delimiter}
 		pieces[i] = csvPiece{part, end - point.Offset}
 	}
 	return pieces, nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
@@ -56,8 +57,8 @@ func TestLanesReadTheSame(t *testing.T) {
 	}{
 		{"a plain file", sources.CSV[sale]{Path: plain}, 3},
 		{"without a header", sources.CSV[sale]{Path: file(t, dir, "body.csv", body), NoHeader: true}, 3},
-		{"with comments", sources.CSV[sale]{Path: plain, Comment: '#'}, 3},
-		{"with another delimiter", sources.CSV[sale]{Path: file(t, dir, "semi.csv", string(bigFile(90_000, ";"))), Comma: ';'}, 3},
+		{"with comments", sources.CSV[sale]{Path: plain, Dialect: dialect.CSV{Comment: "#"}}, 3},
+		{"with another delimiter", sources.CSV[sale]{Path: file(t, dir, "semi.csv", string(bigFile(90_000, ";"))), Dialect: dialect.CSV{Delimiter: ";"}}, 3},
 		{"a packed file", sources.CSV[sale]{Path: packed}, 1},
 		{"several files", sources.CSV[sale]{Path: filepath.Join(many, "*.csv")}, 3},
 		{"a small file", sources.CSV[sale]{Path: file(t, dir, "small.csv", string(bigFile(1000, ",")))}, 1},

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
@@ -120,9 +121,9 @@ func TestWhatAFileMayLookLike(t *testing.T) {
 		{"with a byte order mark", "\xef\xbb\xbfid,product,quantity\n1,tea,3\n2,mug,4\n", sources.CSV[sale]{}, two},
 		{"with blank lines", "\n\nid,product,quantity\n\n1,tea,3\n\n2,mug,4\n\n\n", sources.CSV[sale]{}, two},
 		{"columns in another order, and others", "x,quantity,id,y,product\n?,3,1,?,tea\n?,4,2,?,mug\n", sources.CSV[sale]{}, two},
-		{"semicolons", "id;product;quantity\n1;tea;3\n2;mug;4\n", sources.CSV[sale]{Comma: ';'}, two},
-		{"tabs", "id\tproduct\tquantity\n1\ttea\t3\n2\tmug\t4\n", sources.CSV[sale]{Comma: '\t'}, two},
-		{"comments", "# sales\nid,product,quantity\n# tea, \"green\n1,tea,3\n2,mug,4\n#end", sources.CSV[sale]{Comment: '#'}, two},
+		{"semicolons", "id;product;quantity\n1;tea;3\n2;mug;4\n", sources.CSV[sale]{Dialect: dialect.CSV{Delimiter: ";"}}, two},
+		{"tabs", "id\tproduct\tquantity\n1\ttea\t3\n2\tmug\t4\n", sources.CSV[sale]{Dialect: dialect.CSV{Delimiter: "\t"}}, two},
+		{"comments", "# sales\nid,product,quantity\n# tea, \"green\n1,tea,3\n2,mug,4\n#end", sources.CSV[sale]{Dialect: dialect.CSV{Comment: "#"}}, two},
 		{"quotes, delimiters and line ends in quotes", "id,product,quantity\n\"1\",\"a \"\"b\"\", c\r\nd\n\",3\n", sources.CSV[sale]{},
 			[]sale{{1, "a \"b\", c\r\nd\n", 3}}},
 		{"no header, named columns", "tea,x,3,1\nmug,x,4,2\n", sources.CSV[sale]{NoHeader: true, Columns: []string{"product", "", "quantity", "id"}}, two},
@@ -157,7 +158,7 @@ func TestValues(t *testing.T) {
 		Day   *time.Time `csv:"day"`
 	}
 	path := file(t, t.TempDir(), "v.csv", "count;note;price;day\n1;-;1,5;31.12.2025\n-;\"-\";2;-\n")
-	got, _, err := run(t, sources.CSV[record]{Path: path, Comma: ';', Null: "-", DecimalComma: true, Layout: "02.01.2006"}, pipeline.Options{})
+	got, _, err := run(t, sources.CSV[record]{Path: path, Dialect: dialect.CSV{Delimiter: ";", Null: []string{"-"}, Decimal: ',', Layout: "02.01.2006"}}, pipeline.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,8 +201,8 @@ func TestBadInputBeforeAnythingMoves(t *testing.T) {
 		{"an unknown encoding", sources.CSV[sale]{Path: good, Encoding: "x"}, `sources.CSV: the Encoding "x" is not known here`, true},
 		{"Columns with a header", sources.CSV[sale]{Path: good, Columns: []string{"id"}}, "sources.CSV: Columns is for files without a header: set NoHeader too", true},
 		{"Columns that lack one", sources.CSV[sale]{Path: good, NoHeader: true, Columns: []string{"id", "product"}}, `sources.CSV: Columns: column "quantity" is missing`, true},
-		{"a delimiter that cannot be", sources.CSV[sale]{Path: good, Comma: '\n'}, `sources.CSV: '\n' cannot be the delimiter`, true},
-		{"a comment like the delimiter", sources.CSV[sale]{Path: good, Comment: ','}, "sources.CSV: ',' cannot begin a comment", true},
+		{"a delimiter that cannot be", sources.CSV[sale]{Path: good, Dialect: dialect.CSV{Delimiter: "\n"}}, `sources.CSV: Dialect: "\n" cannot be the Delimiter`, true},
+		{"a comment like the delimiter", sources.CSV[sale]{Path: good, Dialect: dialect.CSV{Comment: ","}}, `sources.CSV: Dialect: "," cannot begin a Comment`, true},
 		{"a negative MaxRecord", sources.CSV[sale]{Path: good, MaxRecord: -1}, "sources.CSV: MaxRecord is -1", true},
 		{"an unknown compression", sources.CSV[sale]{Path: good, Compression: "rar"}, `sources.CSV: Compression is "rar"`, true},
 		{"NewFiles of standard input", sources.CSV[sale]{Path: "-", NewFiles: true}, "sources.CSV: NewFiles is for files", true},
@@ -296,7 +297,7 @@ func TestBadRecords(t *testing.T) {
 		want pipeline.Reject
 		text string
 	}{
-		{"too few fields", "2,mug\n", pipeline.Reject{Line: 3, Reason: "2 fields, but the header has 3"}, "line 3: 2 fields, but the header has 3"},
+		{"too few fields", "2,mug\n", pipeline.Reject{Line: 3, Reason: "2 fields, but the header has 3; Dialect.Ragged reads missing fields as NULL"}, "line 3: 2 fields, but the header has 3; Dialect.Ragged reads missing fields as NULL"},
 		{"too many fields", "2,mug,1,1\n", pipeline.Reject{Line: 3, Reason: "4 fields, but the header has 3"}, ""},
 		{"a word for an integer", "2,mug,abc\n", pipeline.Reject{Line: 3, Column: "quantity", Value: "abc", Reason: "is not an integer"},
 			`line 3: column "quantity": "abc" is not an integer`},
@@ -304,14 +305,14 @@ func TestBadRecords(t *testing.T) {
 		{"an overflow", "2,mug,2147483648\n", pipeline.Reject{Line: 3, Column: "quantity", Value: "2147483648", Reason: "does not fit int32 (-2147483648 to 2147483647)"}, ""},
 		{"a byte that is not UTF-8", "2,m\xffg,1\n", pipeline.Reject{Line: 3, Column: "product", Value: "m\uFFFDg", Reason: "is not valid UTF-8 (byte 2)"}, ""},
 		{"a NUL byte", "2,m\x00g,1\n", pipeline.Reject{Line: 3, Column: "product", Value: "m\uFFFDg", Reason: "holds a NUL byte (byte 2)"}, ""},
-		{"a quote inside a field", "2,m\"g,1\n", pipeline.Reject{Line: 3, Column: "product", Reason: "a quote inside a field that is not quoted"}, ""},
-		{"text after a closing quote", "2,\"m\"g,1\n", pipeline.Reject{Line: 3, Column: "product", Reason: "text after the closing quote"}, ""},
+		{"a quote inside a field", "2,m\"g,1\n", pipeline.Reject{Line: 3, Column: "product", Reason: "a quote inside a field that is not quoted; Dialect.LazyQuotes reads it as text"}, ""},
+		{"text after a closing quote", "2,\"m\"g,1\n", pipeline.Reject{Line: 3, Column: "product", Reason: "text after the closing quote; Dialect.LazyQuotes reads it as text"}, ""},
 		{"on several lines", "2,\"m\n\ng\",abc\n", pipeline.Reject{Line: 3, Column: "quantity", Value: "abc", Reason: "is not an integer"}, ""},
 		{"after blank lines", "\n\r\n2,mug,abc\n", pipeline.Reject{Line: 5, Offset: 3, Raw: []byte("2,mug,abc\n"), Column: "quantity", Value: "abc", Reason: "is not an integer"}, ""},
 		{"a long one, kept whole", "2," + long[:100<<10] + ",abc\n", pipeline.Reject{Line: 3, Column: "quantity", Value: "abc", Reason: "is not an integer"}, ""},
 		{"a very long one, not kept", "2," + long + ",abc\n", pipeline.Reject{Line: 3, Raw: []byte{}, Column: "quantity", Value: "abc", Reason: "is not an integer (the record is too long to be kept)"}, ""},
 		{"a long one with a wrong quote, not kept", "2,x" + long[:100<<10] + "\",1\n", pipeline.Reject{Line: 3, Raw: []byte{}, Column: "product",
-			Reason: "a quote inside a field that is not quoted (the record is too long to be kept)"}, ""},
+			Reason: "a quote inside a field that is not quoted; Dialect.LazyQuotes reads it as text (the record is too long to be kept)"}, ""},
 		{"a long value", "2,mug," + long[:200] + "\n", pipeline.Reject{Line: 3, Column: "quantity", Value: long[:100], Reason: "is not an integer"}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,7 +1,8 @@
-// Package sources holds the sources of records: CSV files, Postgres, memory. Where files are is package files.
+// Package sources holds the sources of records: files of CSV and JSON, Postgres, memory. Where files are is package files.
 //
 //	┌─────────────────┐
 //	│ CSV[T]          │ files of any store, packed or not     ──┐
+//	│ JSONLines[T]    │ the same, of JSON                     ──┤
 //	│ Postgres[T]     │ a table or a query                    ──┼──▶ Stream[T]
 //	│ Slice[T]        │ what is in memory                     ──┘
 //	└─────────────────┘
@@ -12,11 +13,11 @@
 //
 //	sales := pipeline.From(p, "extract", sources.CSV[Sale]{Path: "sales.csv"})
 //
-// The fields of T are found by struct tags, csv:"name" and db:"name", and T is decoded
+// The fields of T are found by struct tags, csv:"name", json:"name" and db:"name", and T is decoded
 // into directly. Values are checked: what does not fit its field is a reject with
 // its place, never something near it.
 //
-// A source that is read incrementally ([CSV].NewFiles, [Postgres].Cursor) reads in each
+// A source that is read incrementally ([CSV].NewFiles, [JSONLines].NewFiles, [Postgres].Cursor) reads in each
 // run what the last committed one has not; it needs [pipeline.Options].State.
 //
 // A source reads what was there before the run, unless it is told to read in the run's own transaction

@@ -4,6 +4,7 @@
 //	upsert    a CSV file into a table: filtered, updated where it is there, bad lines into a file
 //	join      two tables, with those that have no partner, into a packed CSV file
 //	paged     an HTTP API with pages, 429 and a cursor of its own into a table
+//	jsonlines JSON lines in and out, packed and reshaped
 //	route     one stream into three sinks, by a condition
 //	sessions  sessions of clicks, and the longest of each day
 //	calls     20 slow calls at once, results in the order of the input

@@ -29,7 +29,7 @@ func build(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	if out, err := exec.Command("go", "build", "-o", dir+string(filepath.Separator), "./...").CombinedOutput(); err != nil {
-		os.Stderr.Write(out)
+		_, _ = os.Stderr.Write(out)
 		return 1
 	}
 	programs = dir

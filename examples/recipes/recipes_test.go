@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -95,6 +96,33 @@ func TestPaged(t *testing.T) {
 		}
 	}
 	r.rows(pool, "select count(*), count(distinct id), min(title) from tickets", `(7,7,"ticket 1")`)
+}
+
+func TestJSONLines(t *testing.T) {
+	r, _ := start(t, nil, "select")
+	if err := os.Mkdir(filepath.Join(r.dir, "events"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, lines := range map[string]string{
+		"a": `{"at":"2026-01-02T10:00:00Z","level":"error","source":{"host":"a","tags":["x"]},"message":"down","trace":17}` + "\n" +
+			`{"at":"2026-01-02T10:00:01Z","level":"info","source":{"host":"a","tags":[]},"message":"up"}` + "\n",
+		"b": `{"at":"2026-01-02T11:00:00Z","level":"error","source":{"host":"b","tags":null},"message":null}` + "\n",
+	} {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		if _, err := io.WriteString(w, lines); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.dir, "events", name+".jsonl.gz"), packed.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run("jsonlines")
+	r.file("alarms.jsonl", `{"host":"a","since":"2026-01-02T10:00:00Z","message":"down"}`+"\n"+
+		`{"host":"b","since":"2026-01-02T11:00:00Z"}`+"\n")
 }
 
 func TestRoute(t *testing.T) {

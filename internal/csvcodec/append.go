@@ -15,14 +15,17 @@ import (
 // appendString appends a string value. behindPointer says that nothing at all
 // would be read as NULL.
 func (p *encodePlan) appendString(dst []byte, s string, behindPointer bool) []byte {
-	if s == p.null && (s != "" || behindPointer) {
-		return appendQuoted(dst, s)
+	if (s == p.null || p.form != nil && p.isNull(s)) && (s != "" || behindPointer) {
+		return p.quoted(dst, s)
 	}
 	return p.appendText(dst, s)
 }
 
 // appendText appends a field, in quotes when it needs them.
 func (p *encodePlan) appendText(dst []byte, s string) []byte {
+	if p.form != nil {
+		return p.appendForm(dst, s)
+	}
 	if p.needsQuotes(s) {
 		return appendQuoted(dst, s)
 	}
@@ -37,9 +40,7 @@ func (p *encodePlan) appendBytes(dst, b []byte) []byte {
 // quotes if it needs them, as 1.5 does where the delimiter is a point.
 func (p *encodePlan) appendPlain(dst []byte, start int) []byte {
 	if p.oddComma {
-		if text := string(dst[start:]); p.needsQuotes(text) {
-			return appendQuoted(dst[:start], text)
-		}
+		return p.appendText(dst[:start], string(dst[start:]))
 	}
 	return dst
 }
@@ -167,10 +168,14 @@ func (p *encodePlan) appendFloat(dst []byte, v float64) []byte {
 	if math.Abs(v) < 1e12 && (v != 0 || !math.Signbit(v)) {
 		hundreds := int64(math.Round(v * 100))
 		if float64(hundreds)/100 == v && hundreds != 0 {
-			return p.appendPlain(appendHundredths(dst, hundreds), start)
+			dst = appendHundredths(dst, hundreds)
+			if p.oddComma {
+				dst = p.appendNumber(dst, start)
+			}
+			return dst
 		}
 	}
-	return p.appendPlain(strconv.AppendFloat(dst, v, 'f', -1, 64), start)
+	return p.appendNumber(strconv.AppendFloat(dst, v, 'f', -1, 64), start)
 }
 
 func appendHundredths(dst []byte, v int64) []byte {
@@ -191,14 +196,14 @@ func appendHundredths(dst []byte, v int64) []byte {
 
 func (p *encodePlan) appendFloat32(dst []byte, v float32) []byte {
 	start := len(dst)
-	return p.appendPlain(strconv.AppendFloat(dst, float64(v), 'f', -1, 32), start)
+	return p.appendNumber(strconv.AppendFloat(dst, float64(v), 'f', -1, 32), start)
 }
 
 // appendTime writes a time. One that the layout does not hold whole, or that would be
 // read back as another instant, is an error.
-func (p *encodePlan) appendTime(dst []byte, t time.Time) ([]byte, error) {
+func (p *encodePlan) appendTime(dst []byte, t time.Time, times *timeParser) ([]byte, error) {
 	var err error
-	switch p.layout {
+	switch times.layout {
 	case "":
 		if _, offset := t.Zone(); offset%60 != 0 { // RFC 3339 has no seconds in an offset
 			t = t.UTC()
@@ -208,7 +213,7 @@ func (p *encodePlan) appendTime(dst []byte, t time.Time) ([]byte, error) {
 		}
 		return p.appendBytes(dst, p.scratch), nil
 	case time.DateOnly:
-		if p.times.location == nil && t.Unix()%86400 == 0 && t.Nanosecond() == 0 {
+		if times.location == nil && t.Unix()%86400 == 0 && t.Nanosecond() == 0 {
 			year, month, day := t.UTC().Date()
 			if year >= 0 && year <= 9999 {
 				century, y, m, d := year/100*2, year%100*2, int(month)*2, day*2
@@ -219,16 +224,16 @@ func (p *encodePlan) appendTime(dst []byte, t time.Time) ([]byte, error) {
 			}
 		}
 	}
-	if !p.times.numeric {
+	if !times.numeric {
 		t = t.UTC()
-		if p.times.location != nil {
-			t = t.In(p.times.location)
+		if times.location != nil {
+			t = t.In(times.location)
 		}
 	}
-	p.scratch = t.AppendFormat(p.scratch[:0], p.layout)
+	p.scratch = t.AppendFormat(p.scratch[:0], times.layout)
 	data := append(p.scratch, make([]byte, slack)...)
-	if back, f := p.times.parse(data, 0, len(p.scratch)); f != nil || !back.Equal(t) {
-		return dst, fmt.Errorf("the Layout %q does not hold the time %s whole", p.layout, t.Format(time.RFC3339Nano))
+	if back, f := times.parse(data, 0, len(p.scratch)); f != nil || !back.Equal(t) {
+		return dst, fmt.Errorf("the Layout %q does not hold the time %s whole", times.layout, t.Format(time.RFC3339Nano))
 	}
 	return p.appendBytes(dst, p.scratch), nil
 }

@@ -44,18 +44,18 @@ func TestABadRecordIsAnErrorThatNamesItsPlaceAndTheNextOneIsRead(t *testing.T) {
 		{"a negative number for an unsigned field", "1,Tea,2,3.50,2024-02-29,0.5,yes,-1\n", `line 3: column "refs": "-1" is negative, and does not fit uint8`, ErrRange, 8, "-1"},
 		{"a number too large for a small unsigned field", "1,Tea,2,3.50,2024-02-29,0.5,yes,256\n", `line 3: column "refs": "256" does not fit uint8 (0 to 255)`, ErrRange, 8, "256"},
 		{"a float too large for its field", "1,Tea,2,3.50,2024-02-29,1e39,yes,\n", `line 3: column "share": "1e39" does not fit float32`, ErrRange, 6, "1e39"},
-		{"a comma in a float", "1,Tea,2,3.50,2024-02-29,\"1,5\",yes,\n", `line 3: column "share": "1,5" is not a number`, ErrSyntax, 6, "1,5"},
+		{"a comma in a float", "1,Tea,2,3.50,2024-02-29,\"1,5\",yes,\n", `line 3: column "share": "1,5" is not a number: set Dialect.Decimal or Thousands to ',' if its comma is one`, ErrSyntax, 6, "1,5"},
 		{"a word for a boolean", "1,Tea,2,3.50,2024-02-29,0.5,maybe,\n", `line 3: column "paid": "maybe" is not a boolean`, ErrSyntax, 7, "maybe"},
 		{"a day that is not", "1,Tea,2,3.50,2023-02-29,0.5,yes,\n", `line 3: column "sale_date": "2023-02-29" is not a time: want 2006-01-02, 2006-01-02 15:04:05 or RFC 3339`, ErrSyntax, 5, "2023-02-29"},
 		{"a decimal of 60 digits", "1,Tea,2," + strings.Repeat("123456", 10) + ",2024-02-29,0.5,yes,\n", `line 3: column "unit_price": "` + strings.Repeat("123456", 10) + `": unmarshaling decimal.Decimal: parsing decimal: decimal overflow: the integer part of a decimal.Decimal can have at most 19 digits, but it has 60 digits`, nil, 4, strings.Repeat("123456", 10)},
 		{"a byte that is not UTF-8", "1,T\xffa,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": "T\xffa" is not valid UTF-8 (byte 2)`, ErrInvalidUTF8, 2, "T\xffa"},
 		{"a NUL byte", "1,T\x00a,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": "T\x00a" holds a NUL byte (byte 2)`, ErrNUL, 2, "T\x00a"},
 		{"a long value, which is cut", "1," + strings.Repeat("é", 80) + "\xff,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": "` + strings.Repeat("é", 50) + `"... is not valid UTF-8 (byte 161)`, ErrInvalidUTF8, 2, strings.Repeat("é", 50)},
-		{"too few fields", "1,Tea\n", `line 3: 2 fields, but the header has 8`, ErrFieldCount, 0, ""},
+		{"too few fields", "1,Tea\n", `line 3: 2 fields, but the header has 8; Dialect.Ragged reads missing fields as NULL`, ErrFieldCount, 0, ""},
 		{"too many fields", "1,Tea,2,3.50,2024-02-29,0.5,yes,,,\n", `line 3: 10 fields, but the header has 8`, ErrFieldCount, 0, ""},
-		{"one field", "1\n", `line 3: 1 field, but the header has 8`, ErrFieldCount, 0, ""},
-		{"a quote inside a field", "1,5\" pipe,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": a quote inside a field that is not quoted`, ErrBareQuote, 2, ""},
-		{"text behind a quote", "1,\"Tea\" x,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": text after the closing quote`, ErrTextAfterQuote, 2, ""},
+		{"one field", "1\n", `line 3: 1 field, but the header has 8; Dialect.Ragged reads missing fields as NULL`, ErrFieldCount, 0, ""},
+		{"a quote inside a field", "1,5\" pipe,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": a quote inside a field that is not quoted; Dialect.LazyQuotes reads it as text`, ErrBareQuote, 2, ""},
+		{"text behind a quote", "1,\"Tea\" x,2,3.50,2024-02-29,0.5,yes,\n", `line 3: column "product": text after the closing quote; Dialect.LazyQuotes reads it as text`, ErrTextAfterQuote, 2, ""},
 		{"an error in a field of two lines", "1,\"Tea\nx\",abc,3.50,2024-02-29,0.5,yes,\n", `line 3: column "quantity": "abc" is not an integer`, ErrSyntax, 3, "abc"},
 	}
 	for _, test := range tests {
@@ -111,12 +111,12 @@ func TestHeaders(t *testing.T) {
 		{"a column that is missing", "sale_id,prodct\n", `line 1: column "product" (nearest: "prodct") is missing; the header has "sale_id", "prodct"`},
 		{"a column in other letters", "sale_id,PRODUCT\n", `line 1: column "product" (nearest: "PRODUCT") is missing; the header has "sale_id", "PRODUCT"`},
 		{"columns that nothing is like", "\nx,y\n", `line 2: columns "sale_id", "product" are missing; the header has "x", "y"`},
-		{"another delimiter", "sale_id;product\n", `line 1: columns "sale_id", "product" are missing; the header has "sale_id;product"; is the delimiter ";"?`},
+		{"another delimiter", "sale_id;product\n", `line 1: columns "sale_id", "product" are missing; the header has "sale_id;product"; is the delimiter ";"? set Dialect.Delimiter`},
 		{"a column twice", "sale_id,product,sale_id\n", `line 1: column "sale_id" appears more than once in the header; the header has "sale_id", "product", "sale_id"; rename all but one of them`},
 		{"a column twice that is not needed", "sale_id,product,x,x\n", ""},
 		{"UTF-16", "\xff\xfes\x00a\x00\n\x00", `the input is UTF-16, not CSV in UTF-8: convert it, for instance with iconv -f UTF-16 -t UTF-8`},
 		{"a name that is not UTF-8", "sale_id,produ\xe7t\n", `line 1: column "product" (nearest: "produ\xe7t") is missing; the header has "sale_id", "produ\xe7t"; "produ\xe7t" is not UTF-8: convert the file, for instance with iconv -f WINDOWS-1252 -t UTF-8`},
-		{"a quote in a name", "sale_id,pro\"duct\n", `line 1: field 2: a quote inside a field that is not quoted`},
+		{"a quote in a name", "sale_id,pro\"duct\n", `line 1: field 2: a quote inside a field that is not quoted; Dialect.LazyQuotes reads it as text`},
 	}
 	type row struct {
 		ID      int    `csv:"sale_id"`

@@ -23,6 +23,10 @@ type column struct {
 	// tagged says that the csv tag names the column, which is therefore required.
 	tagged bool
 
+	layout, location string // of csv.layout and csv.location
+	position         int    // of csv.column, from 1; 0 for none
+	named            bool   // a tag names it
+
 	field string // its name in Go, for messages: Home.Street
 	depth int    // how many embedded structs it lies in
 	// nest is the tagged struct whose fields are columns that it lies in, -1 for none.
@@ -79,6 +83,7 @@ type nest struct {
 // A shape is what a struct type says about columns.
 type shape struct {
 	columns []column
+	rest    *column // the field of the columns that no other names, if there is one
 	nests   []nest
 }
 
@@ -91,11 +96,12 @@ func shapeOf(t reflect.Type) (*shape, error) {
 	if err := w.structFields(t, column{inline: true, nest: -1}, nil); err != nil {
 		return nil, err
 	}
-	if len(w.columns) == 0 {
+	if len(w.columns) == 0 && w.rest == nil {
 		return nil, fmt.Errorf("%s has no exported field that could be a CSV column", t)
 	}
 	// In a struct without any tag the field names are meant.
-	if len(w.nests) == 0 && !slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged }) {
+	if len(w.nests) == 0 && w.rest == nil &&
+		!slices.ContainsFunc(w.columns, func(c column) bool { return c.tagged || c.position > 0 }) {
 		for i := range w.columns {
 			w.columns[i].tagged = true
 		}
@@ -107,15 +113,24 @@ func shapeOf(t reflect.Type) (*shape, error) {
 }
 
 // Columns returns the names of T's columns, as an [Encoder] writes them and a
-// header should have them. The error says why T cannot be a CSV record.
+// header should have them, "" where positions leave one out. The error says why T cannot be a CSV record.
 func Columns[T any]() ([]string, error) {
 	s, err := shapeOf(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, len(s.columns))
-	for i, c := range s.columns {
-		names[i] = c.name()
+	n := len(s.columns)
+	for i := range s.columns {
+		n = max(n, s.columns[i].position)
+	}
+	all, names := make([]*column, n), make([]string, n)
+	if err := place(s, all); err != nil {
+		return nil, err
+	}
+	for i, c := range all {
+		if c != nil {
+			names[i] = c.name()
+		}
 	}
 	return names, nil
 }
@@ -158,6 +173,8 @@ func (w *columnWalk) structFields(t reflect.Type, parent column, prefixes []stri
 		} else {
 			c.omitEmpty, c.partial, c.fallback, c.tagged = tag.omitEmpty, tag.partial, tag.fallback, len(tag.names) > 0
 			c.names = tag.namesOf(f, prefixes)
+			c.layout, c.location, c.position = tag.layout, tag.location, tag.position
+			c.named = len(tag.names) > 0
 			err = w.named(f, c, &tag)
 		}
 		if err != nil {
@@ -175,7 +192,7 @@ func (w *columnWalk) embedded(f reflect.StructField, c column, tag *fieldTag, pr
 		return fmt.Errorf("field %s (%s) is embedded and one value, which has no column: "+
 			"give the field a name, or tag it csv:\"-\" to leave it out", c.field, f.Type)
 	}
-	if len(tag.names) > 0 || tag.ignored() != "" {
+	if len(tag.names) > 0 || tag.ignored() != "" || tag.own() != "" {
 		return fmt.Errorf("field %s (%s) is embedded, and its tag csv:%q has no effect: "+
 			"give the field a name to put it before its columns' names", c.field, f.Type, f.Tag.Get(tagName))
 	}
@@ -186,7 +203,23 @@ func (w *columnWalk) embedded(f reflect.StructField, c column, tag *fieldTag, pr
 
 // named adds the columns of a field that is not embedded.
 func (w *columnWalk) named(f reflect.StructField, c column, tag *fieldTag) error {
+	if f.Type == typeRest && len(tag.names) == 1 && tag.names[0] == "*" {
+		if w.rest != nil {
+			return fmt.Errorf("fields %s and %s both take all other columns", w.rest.field, c.field)
+		}
+		if option := tag.ignored(); option != "" {
+			return fmt.Errorf("field %s takes all other columns: %s has no effect there", c.field, option)
+		}
+		if !c.inline {
+			return fmt.Errorf("field %s takes all other columns, and has to lie in the struct itself", c.field)
+		}
+		w.rest = &c
+		return nil
+	}
 	inner, pointer := pointedTo(f.Type)
+	if own := tag.own(); own != "" && (tag.length > 0 || inner.Kind() == reflect.Struct && !isOneValue(inner) && inner != typeTime) {
+		return fmt.Errorf("field %s (%s): %s has no effect on what is several columns", c.field, f.Type, own)
+	}
 	if inner.Kind() == reflect.Struct && !isOneValue(inner) {
 		// A pointer is nil where all columns are empty, so omitempty is granted there.
 		option := tag.ignored()
@@ -256,6 +289,9 @@ func (w *columnWalk) elements(t reflect.Type, c column, length int) error {
 func (w *columnWalk) resolve() error {
 	owner := make(map[string]int, len(w.columns))
 	for i, c := range w.columns {
+		if c.position > 0 {
+			continue // its name need not be its own
+		}
 		for _, name := range c.names {
 			j, taken := owner[name]
 			if !taken || c.depth < w.columns[j].depth {
@@ -265,6 +301,10 @@ func (w *columnWalk) resolve() error {
 	}
 	kept := w.columns[:0:0]
 	for i, c := range w.columns {
+		if c.position > 0 {
+			kept = append(kept, c)
+			continue
+		}
 		var names []string
 		for _, name := range c.names {
 			j := owner[name]
@@ -280,6 +320,13 @@ func (w *columnWalk) resolve() error {
 		}
 	}
 	w.columns = kept
+	taken := map[int]string{}
+	for _, c := range kept {
+		if other := taken[c.position]; c.position > 0 && other != "" {
+			return fmt.Errorf("fields %s and %s both are column %d", other, c.field, c.position)
+		}
+		taken[c.position] = c.field
+	}
 	return nil
 }
 

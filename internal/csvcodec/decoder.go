@@ -10,10 +10,16 @@ import (
 	"unsafe"
 
 	"github.com/gocarina/gocsv"
+
+	"github.com/millrace/millrace/dialect"
 )
 
 // DecodeOptions say how values are read. The zero value is strict.
 type DecodeOptions struct {
+	// Dialect says the same and more, where it says anything: its fields come before those below.
+	Dialect dialect.CSV
+	// OnlyColumns refuses a header with columns that the struct does not name.
+	OnlyColumns bool
 	// Null is the text that means NULL: a pointer field becomes nil. Defaults to
 	// the empty text. A text in quotes is never NULL for a pointer to a string
 	// (so "" is the empty string and nothing is NULL, as in Postgres); for other
@@ -76,12 +82,17 @@ func (d *Decoder[T]) Decode(rec *Record, dst *T) error {
 
 // decode sets the struct at base, which is zero unless the plan fills it.
 func (p *plan) decode(rec *Record, base unsafe.Pointer) *Error {
-	if len(rec.spans) != p.fields {
+	if len(rec.spans) != p.fields && !p.fit(rec) {
 		return rec.fail(-1, "", fieldCount(rec, p.fields), ErrFieldCount)
 	}
 	if p.other {
 		if p.whole {
 			return p.decodeWhole(rec, base)
+		}
+		if p.rest != nil {
+			if e := p.decodeRest(rec, base); e != nil {
+				return e
+			}
 		}
 		if e := p.decodeReach(rec, base); e != nil {
 			return e
@@ -148,7 +159,7 @@ func (p *plan) setAt(rec *Record, o *op, dst unsafe.Pointer) *Error {
 	sp := rec.spans[o.col]
 	data, lo, hi := rec.locate(sp)
 	if o.fast == 0 {
-		done, f := p.setNull(o, sp.quoted(), &data, &lo, &hi, dst)
+		done, f := p.setNull(o, sp, &data, &lo, &hi, dst)
 		if f != nil {
 			return rec.fail(o.col, o.name, f.reason, f.cause)
 		}
@@ -174,24 +185,26 @@ func (p *plan) setAt(rec *Record, o *op, dst unsafe.Pointer) *Error {
 // setNull deals with a value that is empty or NULL: it replaces an empty one by the
 // default, and reports that a NULL is done. In quotes a text is a text, to whatever takes
 // any; a number in quotes is as one without.
-func (p *plan) setNull(o *op, quoted bool, data *[]byte, lo, hi *int, dst unsafe.Pointer) (done bool, f *fault) {
-	text := quoted && (o.kind == kindString || o.kind >= kindText)
+func (p *plan) setNull(o *op, sp span, data *[]byte, lo, hi *int, dst unsafe.Pointer) (done bool, f *fault) {
+	text := sp.quoted() && (o.kind == kindString || o.kind >= kindText)
 	empty := *lo == *hi
+	null := sp == missing || p.isNull((*data)[*lo:*hi])
 	switch {
 	case text:
 		return false, nil
-	case empty && o.fallback != nil:
+	case (empty || null) && o.fallback != nil:
 		*data, *lo, *hi = o.fallback[:len(o.fallback)+slack], 0, len(o.fallback)
 		return false, nil
-	case empty && o.zero:
+	case (empty || null) && o.zero:
+		*hi = *lo
 		return o.ptr || o.kind == kindScan || o.kind == kindScanTime, nil
-	case string((*data)[*lo:*hi]) != p.opts.Null:
+	case !null:
 		return false, nil
 	case o.ptr:
 		return true, nil
 	case o.kind == kindScan || o.kind == kindScanTime:
 		return true, scanNull(o, dst)
-	case p.opts.Null != "":
+	case !empty:
 		return false, &fault{quoteValue((*data)[*lo:*hi]) + " means NULL, but the field is not a pointer", ErrNull}
 	}
 	return false, nil
@@ -209,7 +222,9 @@ func fieldCount(rec *Record, want int) string {
 	}
 	reason := fmt.Sprintf("%d field%s, but the header has %d", got, s, want)
 	if last := rec.spans[got-1]; got == want+1 && last.lo() == last.hi() && !last.quoted() {
-		reason += "; the line ends in a delimiter and the header does not"
+		reason += "; the line ends in a delimiter and the header does not: set Dialect.Ragged to pass over it"
+	} else if got < want {
+		reason += "; Dialect.Ragged reads missing fields as NULL"
 	}
 	if raw := rec.Raw(); bytes.Count(raw[:len(raw)-1], lineFeed) > 0 {
 		last := rec.line + bytes.Count(raw[:len(raw)-1], lineFeed)
@@ -227,9 +242,17 @@ type fault struct {
 // store converts the text data[lo:hi], which has slack bytes behind it, and
 // stores it at dst, which is a variable of the op's type.
 func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault {
+	if p.marks.set && (o.number || o.kind <= kindFloat32) {
+		return p.storeMarked(o, data, lo, hi, dst)
+	}
+	return p.storePlain(o, data, lo, hi, dst)
+}
+
+// storePlain is store where numbers have no marks but a decimal point.
+func (p *plan) storePlain(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault {
 	switch o.kind {
 	case kindInt64:
-		v, ok := p.parseInt(data, lo, hi)
+		v, ok := parseInt(data, lo, hi)
 		if !ok && o.typ == typeDuration {
 			v, ok = parseDuration(data[lo:hi])
 		}
@@ -238,58 +261,58 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		}
 		*(*int64)(dst) = v
 	case kindInt32:
-		v, ok := p.parseInt(data, lo, hi)
+		v, ok := parseInt(data, lo, hi)
 		if !ok || v != int64(int32(v)) {
 			return intFault(data[lo:hi], "int32", 32)
 		}
 		*(*int32)(dst) = int32(v)
 	case kindInt16:
-		v, ok := p.parseInt(data, lo, hi)
+		v, ok := parseInt(data, lo, hi)
 		if !ok || v != int64(int16(v)) {
 			return intFault(data[lo:hi], "int16", 16)
 		}
 		*(*int16)(dst) = int16(v)
 	case kindInt8:
-		v, ok := p.parseInt(data, lo, hi)
+		v, ok := parseInt(data, lo, hi)
 		if !ok || v != int64(int8(v)) {
 			return intFault(data[lo:hi], "int8", 8)
 		}
 		*(*int8)(dst) = int8(v)
 	case kindUint64:
-		v, ok := p.parseUint(data, lo, hi)
+		v, ok := parseUint(data, lo, hi)
 		if !ok {
 			return uintFault(data[lo:hi], "uint64", 64)
 		}
 		*(*uint64)(dst) = v
 	case kindUint32:
-		v, ok := p.parseUint(data, lo, hi)
+		v, ok := parseUint(data, lo, hi)
 		if !ok || v != uint64(uint32(v)) {
 			return uintFault(data[lo:hi], "uint32", 32)
 		}
 		*(*uint32)(dst) = uint32(v)
 	case kindUint16:
-		v, ok := p.parseUint(data, lo, hi)
+		v, ok := parseUint(data, lo, hi)
 		if !ok || v != uint64(uint16(v)) {
 			return uintFault(data[lo:hi], "uint16", 16)
 		}
 		*(*uint16)(dst) = uint16(v)
 	case kindUint8:
-		v, ok := p.parseUint(data, lo, hi)
+		v, ok := parseUint(data, lo, hi)
 		if !ok || v != uint64(uint8(v)) {
 			return uintFault(data[lo:hi], "uint8", 8)
 		}
 		*(*uint8)(dst) = uint8(v)
 	case kindFloat64:
 		v, ok := parseFloat64(data, lo, hi)
-		if !ok || p.opts.DecimalComma {
+		if !ok {
 			var err error
-			if v, err = parseFloatSlow(data[lo:hi], 64, p.opts.DecimalComma); err != nil {
+			if v, err = parseFloatSlow(data[lo:hi], 64); err != nil {
 				return floatFault(data[lo:hi], "float64", err)
 			}
 		}
 		*(*float64)(dst) = v
 	case kindFloat32:
-		v, err := parseFloatSlow(data[lo:hi], 32, p.opts.DecimalComma)
+		v, err := parseFloatSlow(data[lo:hi], 32)
 		if err != nil {
 			return floatFault(data[lo:hi], "float32", err)
 		}
@@ -310,7 +333,7 @@ func (p *plan) store(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault 
 		}
 		*(*string)(dst) = s
 	case kindTime:
-		v, f := p.times.parse(data, lo, hi)
+		v, f := p.timesOf(o).parse(data, lo, hi)
 		if f != nil {
 			return f
 		}

@@ -37,8 +37,8 @@
 // a CR elsewhere is part of its field. A UTF-8 byte order mark is skipped, as are blank lines,
 // except below a header of one column: there one is an empty field, which is NULL. What is no
 // such input at all, an archive or UTF-16, is an [*InputError] that names it.
-// Options name another delimiter, a comment character, the largest record and
-// the largest number of columns. A quote in a field that does not begin with
+// The dialect (package dialect) says what differs from that; what marks cannot find is then
+// cut by rules, byte by byte. Options name the largest record and the largest number of columns. A quote in a field that does not begin with
 // one, text behind a closing quote and a quote without a partner are errors. A
 // record is a bounded amount of memory, whatever the input.
 //
@@ -56,7 +56,9 @@
 // header lacks it, NewDecoder says so with the nearest spelling. A field
 // without a tag is filled when the header has the field's name, and required only when no
 // field of the struct has a tag. The first entry of a tag is a name, whatever it looks like,
-// and the names of a tag joined by their commas are one more.
+// and the names of a tag joined by their commas are one more. Keys of our own stand beside it: csv.name is a name as
+// it stands, csv.column a position, csv.layout and csv.location say how times are written; a map[string]string with
+// csv:"*" takes the columns that no other field names.
 //
 // What a field cannot be filled with or written from, a tag that is half understood, an option
 // that a field ignores, and two fields of one column are errors of NewDecoder and NewEncoder. Of
@@ -80,8 +82,8 @@
 //     and 12.abc to 12); so is an exponent in an unsigned one.
 //   - Zeros in front do not make a number octal: 010 is 10 (gocsv: 8) and 08 is 8
 //     (gocsv: an error). 0o10 is 8 in both, 0_7 an error.
-//   - A comma in a float is an error unless DecimalComma is set (gocsv reads
-//     1,234 as 1.234), and with it a point is one.
+//   - A comma in a float is an error unless the dialect's Decimal or Thousands is one (gocsv reads
+//     1,234 as 1.234), and a point is one where it is neither.
 //   - An empty number, boolean or time is an error (gocsv: 0 and false); omitempty makes
 //     it the zero value. In quotes the empty text is a text, also where there is a default.
 //   - A zone's abbreviation is an error but for UTC, GMT and those of Location.

@@ -11,11 +11,17 @@ import (
 	"unsafe"
 
 	"github.com/gocarina/gocsv"
+
+	"github.com/millrace/millrace/dialect"
 )
 
 // EncodeOptions say how records are written. The zero value is RFC 4180 with
 // commas and line feeds, as encoding/csv writes.
 type EncodeOptions struct {
+	// Dialect says the same and more, where it says anything: its fields come before those below.
+	Dialect dialect.CSV
+	// Columns is the order of the columns, those of a map[string]string among them. Defaults to the fields' order.
+	Columns []string
 	// Comma is the delimiter, one ASCII byte. Defaults to ','.
 	Comma byte
 	// CRLF ends records in \r\n. By default they end in \n. Line ends inside
@@ -46,23 +52,44 @@ func NewEncoder[T any](o EncodeOptions) (*Encoder[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder[T]{plan: p}, nil
+	e := &Encoder[T]{plan: p}
+	if _, err := e.AppendHeaderOf(nil, nil); err != nil {
+		return nil, fmt.Errorf("the header: %w", err)
+	}
+	return e, nil
 }
 
 // Header returns the columns' names.
 func (e *Encoder[T]) Header() []string { return e.plan.header }
+
+// AppendHeaderOf is AppendHeader where a map[string]string takes columns: rec, the first record, says which they are,
+// unless Columns did. It may be nil, for none.
+func (e *Encoder[T]) AppendHeaderOf(dst []byte, rec *T) ([]byte, error) {
+	if p := e.plan; p.rest != nil && rec != nil {
+		if err := p.rest.begin(unsafe.Pointer(rec)); err != nil {
+			return dst, err
+		}
+	}
+	dst = e.AppendHeader(dst)
+	if f := e.plan.form; f != nil && f.fault != nil {
+		err := f.fault
+		f.fault = nil
+		return dst, err
+	}
+	return dst, nil
+}
 
 // AppendHeader appends the columns' names as a record.
 func (e *Encoder[T]) AppendHeader(dst []byte) []byte {
 	p := e.plan
 	for i, name := range p.header {
 		if i > 0 {
-			dst = append(dst, p.comma)
+			dst = p.delimit(dst)
 		}
 		dst = p.appendText(dst, name)
 	}
 	if len(p.header) == 1 && p.header[0] == "" {
-		dst = append(dst, `""`...)
+		dst = p.quoted(dst, "")
 	}
 	return append(dst, p.lineEnd...)
 }
@@ -122,6 +149,9 @@ type encodeOp struct {
 	holders []int
 	// nilIsDefault: NULL would be read back as the tag's default.
 	nilIsDefault bool
+	times        *timeParser // of this column alone; nil for the plan's
+	number       bool        // its text is a number with a decimal point, which the dialect's mark replaces
+	aside        bool        // of an index, a default, or the map, whose columns have no type here
 }
 
 type encodePlan struct {
@@ -131,22 +161,24 @@ type encodePlan struct {
 	commas   uint64
 	lineEnd  string
 	null     string
-	layout   string
 	oddComma bool // the delimiter may stand in a number
 	typ      reflect.Type
 	reach    reachEncoder
 	times    timeParser
 	scratch  []byte
+	form     *form // what the zero dialect does not have; nil for it
+	rest     *restEncoder
 }
 
 func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
-	if o.Comma == 0 {
-		o.Comma = ','
+	var err error
+	if o, err = o.settled(); err != nil {
+		return nil, err
 	}
 	if !validDelimiter(o.Comma) {
 		return nil, fmt.Errorf("%q cannot be the delimiter: want an ASCII byte other than a quote or a line end", o.Comma)
 	}
-	if strings.ContainsAny(o.Null, "\"\r\n"+string(rune(o.Comma))) {
+	if o.Dialect.Null == nil && strings.ContainsAny(o.Null, "\"\r\n"+string(rune(o.Comma))) {
 		return nil, fmt.Errorf("%q cannot stand for NULL: it would have to be in quotes", o.Null)
 	}
 	if err := checkLayout(o.Layout); err != nil {
@@ -157,27 +189,46 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 		return nil, err
 	}
 	p := &encodePlan{
-		typ: t, times: newTimeParser(o.Layout, o.Location), comma: o.Comma, commas: uint64(o.Comma) * loBits, oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, layout: o.Layout,
+		typ: t, times: newTimeParser(o.Layout, o.Location), comma: o.Comma, commas: uint64(o.Comma) * loBits,
+		oddComma: oddComma(o.Comma), lineEnd: "\n", null: o.Null, form: formOf(o),
 	}
 	if o.CRLF {
 		p.lineEnd = "\r\n"
 	}
+	if p.form != nil {
+		p.oddComma = true
+	}
+	columns, err := p.order(s, o)
+	if err != nil {
+		return nil, err
+	}
 	times := false
-	for _, c := range s.columns {
+	for _, c := range columns {
+		if c == nil {
+			continue
+		}
 		op := encodeOp{off: c.offset, name: c.name(), nilIsDefault: c.fallback != ""}
 		op.typ, op.ptr = pointedTo(c.typ)
 		if op.kind = encodeKind(op.typ); op.kind == kindNone {
 			err := noConversion(c.typ, "to text from", "MarshalText, MarshalCSV, String or Value")
 			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
 		}
+		op.aside = op.nilIsDefault || !c.inline
 		if !c.inline {
 			op.index, op.off = c.index, 0 // no offset leads there
 			op.holders = p.reach.holdersOf(t, c.index, c.name())
 		}
-		times = times || op.kind == kindTime || op.kind == kindValuer && isTimeScanner(op.typ)
-		p.header = append(p.header, c.name())
+		isTime := op.kind == kindTime || op.kind == kindValuer && isTimeScanner(op.typ)
+		times = times || isTime
+		if op.times, err = columnTimes(c, o.Dialect, p.times, isTime); err != nil {
+			return nil, fmt.Errorf("field %s: column %q: %w", c.field, c.name(), err)
+		}
+		if p.form != nil && p.form.decimal {
+			op.number = readsAsNumber(op.typ)
+		}
 		p.ops = append(p.ops, op)
 	}
+	p.restOps(columns)
 	if (o.Layout != "" || o.Location != nil) && !times {
 		return nil, fmt.Errorf("a Layout or a Location is set, but %s has no field for a time", t)
 	}
@@ -188,15 +239,24 @@ func newEncodePlan(t reflect.Type, o EncodeOptions) (*encodePlan, error) {
 func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 	start := len(dst)
 	null := false // the last field
+	if p.rest != nil {
+		if err := p.rest.begin(base); err != nil {
+			return dst, err
+		}
+	}
 	for i := range p.ops {
 		o := &p.ops[i]
 		if i > 0 {
-			dst = append(dst, p.comma)
+			if p.form == nil {
+				dst = append(dst, p.comma)
+			} else {
+				dst = append(dst, p.form.rules.delimiter...)
+			}
 		}
 		// off is the offset of a field of the struct at base, and kind and ptr
 		// tell its type, so this and what is read stay inside the struct.
 		src := unsafe.Add(base, o.off)
-		if o.index != nil || o.nilIsDefault {
+		if o.aside {
 			var err error
 			if dst, err = p.appendReach(dst, o, base); err != nil {
 				return dst[:start], fmt.Errorf("column %q: %w", o.name, err)
@@ -233,7 +293,12 @@ func (p *encodePlan) append(dst []byte, base unsafe.Pointer) ([]byte, error) {
 		}
 	}
 	if len(p.ops) == 1 && len(dst) == start && !null && p.ops[0].holders == nil {
-		dst = append(dst, `""`...) // a blank line would be NULL
+		dst = p.quoted(dst, "") // a blank line would be NULL
+	}
+	if p.form != nil { // what the zero dialect is spared
+		if err := p.form.check(dst[start:]); err != nil {
+			return dst[:start], err
+		}
 	}
 	return append(dst, p.lineEnd...), nil
 }
@@ -270,7 +335,11 @@ func (p *encodePlan) appendOther(dst []byte, o *encodeOp, src unsafe.Pointer) (o
 			dst = p.appendText(dst, "false")
 		}
 	case kindTime:
-		dst, err = p.appendTime(dst, *(*time.Time)(src))
+		times := o.times
+		if times == nil {
+			times = &p.times
+		}
+		dst, err = p.appendTime(dst, *(*time.Time)(src), times)
 	case kindJSON:
 		text, err := appendJSON(o.typ, src)
 		if err != nil {
@@ -280,8 +349,8 @@ func (p *encodePlan) appendOther(dst []byte, o *encodeOp, src unsafe.Pointer) (o
 	default:
 		return p.appendOwn(dst, o, src)
 	}
-	if o.ptr && err == nil && p.null != "" && string(dst[start:]) == p.null {
-		err = fmt.Errorf("the value %s is written as NULL is: choose another token", p.null)
+	if o.ptr && err == nil && string(dst[start:]) != "" && p.isNull(string(dst[start:])) {
+		err = fmt.Errorf("the value %s is written as NULL is: choose another token", dst[start:])
 	}
 	return dst, false, err
 }
@@ -294,7 +363,10 @@ func (p *encodePlan) appendOwn(dst []byte, o *encodeOp, src unsafe.Pointer) (out
 		if p.scratch, err = v.(encoding.TextAppender).AppendText(p.scratch[:0]); err != nil {
 			return dst, false, err
 		}
-		if p.null == "" && !o.ptr {
+		if o.number {
+			return p.appendString(dst, p.form.mark(string(p.scratch)), o.ptr), false, nil
+		}
+		if p.null == "" && !o.ptr && p.form == nil {
 			return p.appendBytes(dst, p.scratch), false, nil
 		}
 		return p.appendString(dst, string(p.scratch), o.ptr), false, nil
@@ -303,11 +375,17 @@ func (p *encodePlan) appendOwn(dst []byte, o *encodeOp, src unsafe.Pointer) (out
 		if err != nil {
 			return dst, false, err
 		}
+		if o.number {
+			return p.appendString(dst, p.form.mark(string(text)), o.ptr), false, nil
+		}
 		return p.appendString(dst, string(text), o.ptr), false, nil
 	case kindMarshalCSV:
 		text, err := v.(gocsv.TypeMarshaller).MarshalCSV()
 		if err != nil {
 			return dst, false, err
+		}
+		if o.number {
+			text = p.form.mark(text)
 		}
 		return p.appendString(dst, text, o.ptr), false, nil
 	case kindStringer:
@@ -323,20 +401,23 @@ func (p *encodePlan) appendOwn(dst []byte, o *encodeOp, src unsafe.Pointer) (out
 		}
 		return append(dst, p.null...), true, nil
 	}
-	return p.appendValue(dst, value)
+	return p.appendValue(dst, value, o)
 }
 
 // appendValue appends what a driver.Valuer gave, which is not nil.
-func (p *encodePlan) appendValue(dst []byte, value any) (out []byte, null bool, err error) {
+func (p *encodePlan) appendValue(dst []byte, value any, from *encodeOp) (out []byte, null bool, err error) {
 	switch v := value.(type) {
 	case string:
+		if from.number {
+			v = p.form.mark(v)
+		}
 		return p.appendString(dst, v, true), false, nil
 	case []byte:
 		return p.appendString(dst, string(v), true), false, nil
 	}
 	held := reflect.New(reflect.TypeOf(value))
 	held.Elem().Set(reflect.ValueOf(value))
-	o := encodeOp{kind: encodeKind(held.Elem().Type()), typ: held.Elem().Type(), ptr: true}
+	o := encodeOp{kind: encodeKind(held.Elem().Type()), typ: held.Elem().Type(), ptr: true, times: from.times}
 	if o.kind == kindNone || o.kind == kindJSON || o.kind == kindValuer {
 		return dst, false, fmt.Errorf("its Value is a %T, which has no text", value)
 	}
@@ -345,6 +426,9 @@ func (p *encodePlan) appendValue(dst []byte, value any) (out []byte, null bool, 
 
 // appendReach appends a field that no offset leads to, or one whose tag has a default.
 func (p *encodePlan) appendReach(dst []byte, o *encodeOp, base unsafe.Pointer) ([]byte, error) {
+	if o.typ == nil {
+		return p.appendRest(dst, o, base)
+	}
 	src := unsafe.Add(base, o.off)
 	if o.index != nil {
 		v, ok := reach(reflect.NewAt(p.typ, base).Elem(), o.index, false)
@@ -362,7 +446,7 @@ func (p *encodePlan) appendReach(dst []byte, o *encodeOp, base unsafe.Pointer) (
 			return append(dst, p.null...), nil
 		}
 	}
-	shown := encodeOp{kind: o.kind, typ: o.typ, ptr: true} // an empty text in quotes
+	shown := encodeOp{kind: o.kind, typ: o.typ, ptr: true, times: o.times, number: o.number} // an empty text in quotes
 	dst, null, err := p.appendOther(dst, &shown, src)
 	if err == nil && null && o.nilIsDefault {
 		err = errors.New("NULL would be read back as the default")

@@ -137,6 +137,8 @@ type HeaderError struct {
 	Nearest []string
 	// Duplicate is a name that the struct needs and the header has twice.
 	Duplicate string
+	// Unknown are names in the header that the struct lacks, where they are refused.
+	Unknown []string
 	// Present are the header's names.
 	Present []string
 	// Hint is a guess at the cause, empty when there is none.
@@ -149,7 +151,9 @@ func (e *HeaderError) Error() string {
 	if e.Line > 0 {
 		fmt.Fprintf(&b, "line %d: ", e.Line)
 	}
-	if e.Duplicate != "" {
+	if len(e.Unknown) > 0 {
+		fmt.Fprintf(&b, "the struct has no field for %s, and OnlyColumns is set", quoteAll(e.Unknown))
+	} else if e.Duplicate != "" {
 		fmt.Fprintf(&b, "column %q appears more than once in the header", e.Duplicate)
 	} else {
 		for i, name := range e.Missing {

@@ -40,7 +40,7 @@ func ReadHeader(s *Scanner) ([]string, error) {
 
 // matchHeader says for each name of the header which column it is, -1 for none.
 // As in gocsv the first field that answers to a name gets it.
-func matchHeader(s *shape, header []string, allowMissing bool) ([]int, error) {
+func matchHeader(s *shape, header []string, o DecodeOptions) ([]int, error) {
 	columns := s.columns
 	match := make([]int, len(header))
 	from := make([]int, len(columns)) // the header's column of each, counted from 1
@@ -50,20 +50,45 @@ func matchHeader(s *shape, header []string, allowMissing bool) ([]int, error) {
 	scan := false
 	for i, c := range columns {
 		scan = scan || c.partial
+		if c.position > 0 {
+			continue
+		}
 		for _, name := range c.names {
 			if _, ok := exact[name]; !ok {
 				exact[name] = i
 			}
 		}
 	}
+	folded := foldedNames(columns, o.Dialect.AnyCase)
+	byPosition := map[int]int{}
+	for i := range columns {
+		if columns[i].position > 0 {
+			byPosition[columns[i].position] = i
+		}
+	}
 	for i, name := range header {
 		match[i] = -1
+		if k, ok := byPosition[i+1]; ok {
+			folds := func(own string) bool { return o.Dialect.AnyCase && fold(own) == fold(name) }
+			if c := &columns[k]; c.named && !c.matches(name) && !slices.ContainsFunc(c.names, folds) {
+				return nil, fmt.Errorf("field %s: column %d is %s in the header, not %q",
+					c.field, c.position, quoteValue([]byte(name)), c.name())
+			}
+			match[i], from[k] = k, i+1
+			continue
+		}
 		k, ok := exact[name]
 		if !ok || scan {
-			k = slices.IndexFunc(columns, func(c column) bool { return c.matches(name) })
+			k = slices.IndexFunc(columns, func(c column) bool { return c.position == 0 && c.matches(name) })
 		} else {
 			// A field further up may answer to the name with its spaces trimmed.
 			k = firstLenient(columns[:k], name, k)
+		}
+		if k < 0 && folded != nil {
+			var ok bool
+			if k, ok = folded[fold(name)]; !ok {
+				k = -1
+			}
 		}
 		if k < 0 {
 			continue
@@ -74,7 +99,12 @@ func matchHeader(s *shape, header []string, allowMissing bool) ([]int, error) {
 		match[i] = k
 		from[k] = i + 1
 	}
-	if allowMissing {
+	if o.OnlyColumns {
+		if err := unknownColumns(header, match); err != nil {
+			return nil, err
+		}
+	}
+	if o.AllowMissing {
 		return match, nil
 	}
 	if err := checkNests(s, from); err != nil {
@@ -83,7 +113,7 @@ func matchHeader(s *shape, header []string, allowMissing bool) ([]int, error) {
 	}
 	e := &HeaderError{Present: header}
 	for i, c := range columns {
-		if from[i] > 0 || !c.tagged {
+		if from[i] > 0 || !c.tagged && c.position == 0 {
 			continue
 		}
 		e.Missing = append(e.Missing, c.name())
@@ -108,7 +138,7 @@ func headerHint(header, missing []string) string {
 	}
 	for _, other := range []string{";", "\t", "|", ","} {
 		if strings.Contains(header[0], other) {
-			return fmt.Sprintf("is the delimiter %q?", other)
+			return fmt.Sprintf("is the delimiter %q? set Dialect.Delimiter", other)
 		}
 	}
 	return ""
@@ -143,7 +173,7 @@ func firstLenient(before []column, name string, k int) int {
 	if strings.TrimSpace(name) == name && withoutZeroWidth(name) == name {
 		return k
 	}
-	if i := slices.IndexFunc(before, func(c column) bool { return c.matches(name) }); i >= 0 {
+	if i := slices.IndexFunc(before, func(c column) bool { return c.position == 0 && c.matches(name) }); i >= 0 {
 		return i
 	}
 	return k
@@ -184,7 +214,7 @@ func HintHeader(s *Scanner, e *HeaderError) {
 			names[strings.TrimSpace(string(rec.Field(i)))] = true
 		}
 		if !slices.ContainsFunc(e.Missing, func(name string) bool { return !names[name] }) {
-			e.Hint = fmt.Sprintf("line %d has them: remove the lines before it", rec.Line())
+			e.Hint = fmt.Sprintf("line %d has them: set Dialect.SkipLines to %d", rec.Line(), rec.Line()-1)
 			return
 		}
 	}

@@ -19,7 +19,7 @@ const identifyBytes = 512
 
 // Identify looks at the input's first bytes, which stay to be read, and says with an
 // [*InputError] what it is if it is no CSV: an archive, a spreadsheet, UTF-16. The error
-// may also be the reader's. It does nothing behind the beginning.
+// may also be the reader's. It passes over what stands before the header: a mark, a line sep=, SkipLines.
 func (s *Scanner) Identify() error {
 	if s.Offset() != 0 || !s.bom {
 		return nil
@@ -30,7 +30,10 @@ func (s *Scanner) Identify() error {
 			return err
 		}
 	}
-	return identify(s.buf[s.pos:min(s.end, s.pos+identifyBytes)])
+	if err := identify(s.buf[s.pos:min(s.end, s.pos+identifyBytes)]); err != nil {
+		return err
+	}
+	return s.begin() // the position is then that of the header
 }
 
 // identify names what begins with head if it is no CSV.
@@ -49,15 +52,69 @@ func identify(head []byte) error {
 	if len(head) >= 4 && head[0]|head[2] != 0 && head[1]|head[3] == 0 || len(head) >= 4 && head[0]|head[2] == 0 && head[1]|head[3] != 0 {
 		return &InputError{"the input is UTF-16 without a byte order mark", "convert it, for instance with iconv -f UTF-16LE -t UTF-8"}
 	}
-	line, _, _ := bytes.Cut(bytes.TrimPrefix(head, byteOrderMark), lineFeed)
-	line = bytes.Trim(bytes.TrimSuffix(line, []byte{'\r'}), `"`)
-	if len(line) == 5 && bytes.EqualFold(line[:4], []byte("sep=")) {
-		return &InputError{
-			fmt.Sprintf("the first line is %q, which tells a spreadsheet the delimiter", line),
-			fmt.Sprintf("remove that line, and set Comma to %q", line[4]),
+	return nil
+}
+
+// readSep passes over a first line that tells a spreadsheet the delimiter, and heeds it.
+func (s *Scanner) readSep() error {
+	var line []byte
+	for {
+		seen := s.buf[s.pos:s.end]
+		i := bytes.IndexByte(seen[:min(len(seen), 16)], '\n')
+		if i >= 0 || s.eof || len(seen) >= 16 || !mayBeSep(seen) {
+			if i < 0 {
+				i = len(seen)
+			}
+			line = seen[:i]
+			break
+		}
+		if err := s.fill(); err != nil {
+			return err
 		}
 	}
-	return nil
+	text := bytes.Trim(bytes.TrimSuffix(line, []byte{'\r'}), `"`)
+	if !mayBeSep(line) || len(text) != 5 || !validDelimiter(text[4]) {
+		return nil
+	}
+	c := text[4]
+	switch {
+	case s.rules != nil && string(s.rules.delimiter) != string(c) && s.sepFree:
+		own := *s.rules // the options' are everybody's
+		own.delimiter = []byte{c}
+		own.settle()
+		if c == own.quote || c == own.escape || bytes.HasPrefix(own.comment, own.delimiter) {
+			return &InputError{fmt.Sprintf("the first line is %q", text), "it cannot be the delimiter beside the Dialect's other characters"}
+		}
+		s.rules, s.rec.rules = &own, &own
+	case s.rules != nil && string(s.rules.delimiter) != string(c), s.rules == nil && s.comma != c && !s.sepFree:
+		return &InputError{
+			fmt.Sprintf("the first line is %q, which contradicts the delimiter that is set", text),
+			"leave Delimiter out to read it by its own word",
+		}
+	}
+	if s.rules == nil && c == s.comment {
+		return &InputError{fmt.Sprintf("the first line is %q", text), "it cannot be the delimiter beside the Dialect's Comment"}
+	}
+	if s.comma = c; s.rules == nil {
+		s.commas = uint64(c) * loBits
+		s.seal(0)
+	}
+	s.skipLines = max(s.skipLines-1, 0)
+	return s.skipLine()
+}
+
+// mayBeSep tells whether a line begins as one with sep= does.
+func mayBeSep(line []byte) bool {
+	line = bytes.TrimPrefix(line, []byte{'"'})
+	return bytes.EqualFold(line[:min(len(line), 4)], []byte("sep=")[:min(len(line), 4)])
+}
+
+// Delimiter is what separates fields, which the first line may have said.
+func (s *Scanner) Delimiter() string {
+	if s.rules != nil {
+		return string(s.rules.delimiter)
+	}
+	return string(rune(s.comma))
 }
 
 const (

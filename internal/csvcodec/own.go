@@ -46,7 +46,7 @@ func (p *plan) scan(o *op, data []byte, lo, hi int, dst unsafe.Pointer) *fault {
 		}
 	}
 	if o.kind == kindScanTime {
-		t, f := p.times.parse(data, lo, hi)
+		t, f := p.timesOf(o).parse(data, lo, hi)
 		if f == nil {
 			if err := v.Scan(t); err != nil {
 				return ownFault(o.name, data[lo:hi], err)

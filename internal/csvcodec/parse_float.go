@@ -1,6 +1,7 @@
 package csvcodec
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"strings"
@@ -85,28 +86,19 @@ func longDecimal(b []byte) (whole uint64, places int, ok bool) {
 
 // parseFloatSlow is gocsv's reading: surrounding space does not count, the rest is
 // strconv's. The result is rounded once, to size bits.
-func parseFloatSlow(value []byte, size int, decimalComma bool) (float64, error) {
-	s := strings.TrimSpace(string(value))
-	if decimalComma {
-		if strings.Contains(s, ".") {
-			return 0, errPoint
-		}
-		s = strings.ReplaceAll(s, ",", ".")
-	}
-	return strconv.ParseFloat(s, size)
+func parseFloatSlow(value []byte, size int) (float64, error) {
+	return strconv.ParseFloat(strings.TrimSpace(string(value)), size)
 }
-
-var errPoint = errors.New("with DecimalComma a point is no decimal mark")
 
 func floatFault(value []byte, name string, err error) *fault {
 	if len(value) == 0 {
 		return emptyFault()
 	}
-	if errors.Is(err, errPoint) {
-		return &fault{quoteValue(value) + " is not a number: " + errPoint.Error(), ErrSyntax}
-	}
 	if errors.Is(err, strconv.ErrRange) {
 		return &fault{quoteValue(value) + " does not fit " + name, ErrRange}
+	}
+	if bytes.IndexByte(value, ',') >= 0 {
+		return &fault{quoteValue(value) + " is not a number: set Dialect.Decimal or Thousands to ',' if its comma is one", ErrSyntax}
 	}
 	return &fault{quoteValue(value) + " is not a number", ErrSyntax}
 }

@@ -1,7 +1,6 @@
 package csvcodec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -127,25 +126,6 @@ func parseUintSlow(value []byte) (uint64, error) {
 	return strconv.ParseUint(s, base, 64)
 }
 
-// parseInt reads an integer. Under a decimal comma a point is no fraction's: it may stand
-// between thousands.
-func (p *plan) parseInt(data []byte, lo, hi int) (int64, bool) {
-	v, ok := parseInt(data, lo, hi)
-	if ok && p.opts.DecimalComma && bytes.IndexByte(data[lo:hi], '.') >= 0 {
-		return 0, false
-	}
-	return v, ok
-}
-
-// parseUint is parseInt without a sign.
-func (p *plan) parseUint(data []byte, lo, hi int) (uint64, bool) {
-	v, ok := parseUint(data, lo, hi)
-	if ok && p.opts.DecimalComma && bytes.IndexByte(data[lo:hi], '.') >= 0 {
-		return 0, false
-	}
-	return v, ok
-}
-
 // parseDuration reads what a time.Duration is written as, 1h30m0s.
 func parseDuration(value []byte) (int64, bool) {
 	d, err := time.ParseDuration(string(value))
@@ -156,10 +136,7 @@ func intFault(value []byte, name string, size uint) *fault {
 	if len(value) == 0 {
 		return emptyFault()
 	}
-	v, err := parseIntSlow(value)
-	if err == nil && fitsInt(v, size) { // but for its point, under a decimal comma
-		return &fault{quoteValue(value) + " is not an integer: with DecimalComma a point is no decimal mark", ErrSyntax}
-	}
+	_, err := parseIntSlow(value)
 	if err == nil || errors.Is(err, strconv.ErrRange) {
 		return &fault{fmt.Sprintf("%s does not fit %s (%d to %d)", quoteValue(value), name,
 			int64(-1)<<(size-1), int64(1)<<(size-1)-1), ErrRange}
@@ -167,16 +144,11 @@ func intFault(value []byte, name string, size uint) *fault {
 	return integerFault(value, err)
 }
 
-func fitsInt(v int64, size uint) bool { return v<<(64-size)>>(64-size) == v }
-
 func uintFault(value []byte, name string, size uint) *fault {
 	if len(value) == 0 {
 		return emptyFault()
 	}
-	v, err := parseUintSlow(value)
-	if err == nil && v>>(size-1)>>1 == 0 {
-		return &fault{quoteValue(value) + " is not an integer: with DecimalComma a point is no decimal mark", ErrSyntax}
-	}
+	_, err := parseUintSlow(value)
 	if err == nil || errors.Is(err, strconv.ErrRange) {
 		return &fault{fmt.Sprintf("%s does not fit %s (0 to %d)", quoteValue(value), name,
 			uint64(1)<<(size-1)<<1-1), ErrRange}

@@ -117,6 +117,8 @@ type op struct {
 	fallback []byte       // text for an empty value, with slack behind it; nil for none
 	slab     slab         // where pointers point to
 	name     string
+	number   bool        // the type reads itself, and takes a decimal point and no comma
+	times    *timeParser // of this column alone; nil for the plan's
 }
 
 // A slab hands out values for pointers, many to an allocation.
@@ -157,6 +159,9 @@ type plan struct {
 	opts   DecodeOptions
 	arena  arena
 	times  timeParser
+	marks  marksOfNumbers
+	nulls  []string // beside opts.Null
+	rest   *restOp  // takes the columns that no other field names
 	// filled: the ops set every byte of the struct that is not padding, so that
 	// it need not be cleared first.
 	filled bool
@@ -164,7 +169,14 @@ type plan struct {
 
 // newPlan compiles the struct type t against the header.
 func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
-	p := &plan{typ: t, fields: len(header), header: header, opts: o, times: newTimeParser(o.Layout, o.Location)}
+	o = o.settled()
+	p := &plan{
+		typ: t, fields: len(header), header: header, opts: o,
+		times: newTimeParser(o.Layout, o.Location), marks: marksOf(o),
+	}
+	if len(o.Dialect.Null) > 1 {
+		p.nulls = o.Dialect.Null[1:]
+	}
 	if err := checkLayout(o.Layout); err != nil {
 		return nil, err
 	}
@@ -180,7 +192,10 @@ func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	match, err := matchHeader(s, header, o.AllowMissing)
+	if s.rest != nil && o.OnlyColumns {
+		return nil, fmt.Errorf("OnlyColumns has no effect: field %s takes all other columns", s.rest.field)
+	}
+	match, err := matchHeader(s, header, o)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +211,10 @@ func newPlan(t reflect.Type, header []string, o DecodeOptions) (*plan, error) {
 		}
 		p.ops = append(p.ops, op)
 	}
-	p.other = len(p.reach) > 0
+	if p.rest, err = restOf(s, header, match); err != nil {
+		return nil, err
+	}
+	p.other = len(p.reach) > 0 || p.rest != nil
 	p.filled = !p.other && p.fills(t, 0)
 	return p, nil
 }
@@ -214,21 +232,17 @@ func (p *plan) compileAll(s *shape) ([]op, error) {
 		}
 		all[i] = o
 		times = times || o.kind == kindTime || o.kind == kindScanTime
-		floats = floats || o.kind == kindFloat64 || o.kind == kindFloat32
-		if p.opts.DecimalComma && p.numberLike(o) {
-			return nil, fmt.Errorf("field %s: column %q: DecimalComma does not reach %s, which reads its own text and knows the point only",
-				c.field, c.name(), c.typ)
-		}
+		floats = floats || o.number || p.marks.thousands != 0 && o.kind <= kindUint8 || o.kind == kindFloat64 || o.kind == kindFloat32
 	}
 	switch {
 	case p.opts.Layout != "" && !times:
 		return nil, fmt.Errorf("a Layout is set, but %s has no field for a time", p.typ)
 	case p.opts.Location != nil && !times:
 		return nil, fmt.Errorf("a Location is set, but %s has no field for a time", p.typ)
-	case p.opts.DecimalComma && !floats:
-		return nil, fmt.Errorf("DecimalComma is set, but %s has no float field", p.typ)
+	case p.marks.set && !floats:
+		return nil, fmt.Errorf("a mark of numbers (Decimal, Thousands) is set, but %s has no field for a number that could have it", p.typ)
 	}
-	return all, nil
+	return all, checkTimes(s, p.opts.Dialect, all)
 }
 
 // fills reports whether the ops set every field of t, at off in the struct, to
@@ -260,11 +274,20 @@ func (p *plan) compile(c *column) (op, error) {
 	if o.kind == kindString {
 		o.intern = new(internTable)
 	}
-	if c.inline && !o.ptr && c.fallback == "" && p.opts.Null == "" && o.kind != kindScan && o.kind != kindScanTime {
+	if c.inline && !o.ptr && c.fallback == "" && p.opts.Null == "" && p.nulls == nil && o.kind != kindScan && o.kind != kindScanTime {
 		o.fast = o.kind
 	}
-	if p.opts.DecimalComma && o.fast == kindFloat64 {
-		o.fast = 0 // where a point is an error
+	if p.marks.set {
+		if o.number = p.numberLike(o); p.marks.decimal != '.' && (o.kind == kindFloat64 || o.kind == kindFloat32) || o.number {
+			o.fast = 0 // where a point is an error
+		}
+	}
+	var err error
+	if o.times, err = columnTimes(c, p.opts.Dialect, p.times, o.kind == kindTime || o.kind == kindScanTime); err != nil {
+		return o, err
+	}
+	if o.times != nil {
+		o.fast = 0
 	}
 	if c.fallback != "" {
 		o.fallback = append([]byte(c.fallback), make([]byte, slack)...)[:len(c.fallback)]

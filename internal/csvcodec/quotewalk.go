@@ -20,6 +20,7 @@ const (
 	walkClosing           // behind a quote in a quoted field: its end, or the first of a pair
 	walkClosedCR          // behind a closing quote and a carriage return
 	walkLine              // behind a wrong quote: the rest of the line does not count
+	walkStart             // before a field; of a fieldWalk only
 )
 
 // record walks to the end of the record, or of b. It returns how much of b it

@@ -70,10 +70,8 @@ func (p *plan) decodeReach(rec *Record, base unsafe.Pointer) *Error {
 // present tells a value, or a default, from NULL.
 func (p *plan) present(rec *Record, o *op) bool {
 	sp := rec.spans[o.col]
-	if o.fallback != nil && sp.lo() == sp.hi() {
-		return true
-	}
-	return sp.quoted() || string(rec.data[sp.lo():sp.hi()]) != p.opts.Null
+	null := sp == missing || !sp.quoted() && p.isNull(rec.data[sp.lo():sp.hi()])
+	return o.fallback != nil && (null || sp.lo() == sp.hi()) || !null
 }
 
 // A reachEncoder follows, for one record, which pointers and elements are there and

@@ -16,6 +16,7 @@ type Record struct {
 	line       int
 	offset     int64
 
+	rules     *rules // nil for doubled quotes
 	unescaped []byte
 	rawLimit  int // of an error's copy
 }
@@ -76,6 +77,10 @@ func (r *Record) locate(s span) (data []byte, lo, hi int) {
 	// array: they keep the old one.
 	lo = len(r.unescaped)
 	in := r.data[s.lo():s.hi()]
+	if r.rules != nil {
+		r.unescaped = r.rules.unescape(r.unescaped, in)
+		in = nil
+	}
 	for {
 		i := bytes.IndexByte(in, '"')
 		if i < 0 {

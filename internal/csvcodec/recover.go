@@ -26,12 +26,20 @@ func (s *Scanner) begin() error {
 				return err
 			}
 		}
-		s.bom = false
 		if bytes.HasPrefix(s.buf[s.pos:s.end], byteOrderMark) {
 			s.pos += len(byteOrderMark)
 		}
+		if err := s.readSep(); err != nil {
+			return err
+		}
+		s.bom = false
 	}
-	s.special = false
+	for ; s.skipLines > 0; s.skipLines-- {
+		if err := s.skipLine(); err != nil {
+			return err
+		}
+	}
+	s.special = s.rules != nil
 	return nil
 }
 
@@ -150,6 +158,9 @@ func (s *Scanner) badQuote(p, column int, cause error) *Error {
 		return s.giveUpAt(p, mode, tooLarge(s.maxRec), ErrRecordTooLarge)
 	}
 	reason := cause.Error() + quoteAdvice(s.buf[s.pos:s.pos+p], cause)
+	if s.rules != nil {
+		reason = cause.Error()
+	}
 	raw, found := s.lineEnd(p)
 	if feeds := bytes.Count(s.buf[s.pos:s.pos+raw-1], lineFeed); found && feeds > 0 {
 		reason += fmt.Sprintf("; the quoted field took lines %d to %d, which are lost with this record", s.line, s.line+feeds)
@@ -165,9 +176,9 @@ func (s *Scanner) badQuote(p, column int, cause error) *Error {
 // quoteAdvice says what to do where quotes are escaped by a backslash.
 func quoteAdvice(before []byte, cause error) string {
 	if errors.Is(cause, ErrTextAfterQuote) && bytes.HasSuffix(before, []byte{'\\'}) {
-		return `; the quote behind a backslash ends the field: in a quoted field a quote is written twice`
+		return `; the quote behind a backslash ends the field: set Dialect.Escape to '\\'`
 	}
-	return ""
+	return "; Dialect.LazyQuotes reads it as text"
 }
 
 // unterminated gives up the rest of the input: the quote opened in the lines'th line of
@@ -204,12 +215,17 @@ func (s *Scanner) tooManyColumns(p int) *Error {
 	if p+2 > s.maxRec {
 		return s.giveUpAt(p, walkOutside, tooLarge(s.maxRec), ErrRecordTooLarge)
 	}
-	return s.giveUpAt(p, walkOutside, fmt.Sprintf("the record has more than %d fields", s.maxCols), ErrTooManyColumns)
+	return s.giveUpAt(p, walkOutside, tooManyFields(s.maxCols), ErrTooManyColumns)
 }
+
+func tooManyFields(limit int) string { return fmt.Sprintf("the record has more than %d fields", limit) }
 
 // finishDiscard reads over what is left of a record that was given up, holding
 // none of it.
 func (s *Scanner) finishDiscard() error {
+	if s.rules != nil {
+		return s.discardByRules()
+	}
 	for {
 		n, lines, done := s.walk.record(s.buf[s.pos:s.end], s.comma)
 		s.pos += n

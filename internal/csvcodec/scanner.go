@@ -36,12 +36,18 @@ type Scanner struct {
 	discarding bool      // the rest of a record that was given up is still to be skipped,
 	walk       quoteWalk // from this state on
 
+	ahead     int    // how much rules look beyond a record
+	rules     *rules // nil where marks serve
+	skipLines int    // still to be skipped, before the first record
+	sepFree   bool   // no Delimiter is set: the first line may say it
+
 	rec Record
 }
 
 // NewScanner returns a scanner over r. It reads nothing yet. The error is about
 // the options.
 func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
+	free := o.Comma == 0 && o.Dialect.Delimiter == ""
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -54,6 +60,14 @@ func NewScanner(r io.Reader, o ScanOptions) (*Scanner, error) {
 	if o.Comment != 0 {
 		s.comment = o.Comment
 	}
+	if s.rules = rulesOf(o.Dialect); s.rules != nil {
+		s.comment, s.ahead = '\n', s.rules.look
+		s.rec.rules = s.rules
+	}
+	if o.StartOffset == 0 {
+		s.skipLines = o.Dialect.SkipLines
+	}
+	s.sepFree = free
 	s.buf = make([]byte, o.BufferSize+2*blockSize)
 	s.bits = make([]uint64, len(s.buf)/blockSize)
 	s.rec.rawLimit = min(maxErrorRaw, s.maxRec)
@@ -80,6 +94,9 @@ func (s *Scanner) Next() (*Record, error) {
 	if s.special {
 		if err := s.begin(); err != nil {
 			return nil, err
+		}
+		if s.rules != nil {
+			return s.nextByRules()
 		}
 	}
 	buf := s.buf
@@ -288,7 +305,7 @@ func (s *Scanner) fill() error {
 	if s.err != nil {
 		return s.err
 	}
-	if s.end-s.pos > s.maxRec {
+	if s.end-s.pos > s.maxRec+s.ahead {
 		return errFull
 	}
 	if s.room() < s.piece/4 && s.pos > 0 {

@@ -26,6 +26,11 @@ func scanAll(t testing.TB, r io.Reader, o ScanOptions) []scanned {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return collect(t, s)
+}
+
+func collect(t testing.TB, s *Scanner) []scanned {
+	t.Helper()
 	var all []scanned
 	for {
 		rec, err := s.Next()

@@ -1,10 +1,16 @@
 package csvcodec
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/millrace/millrace/dialect"
+)
 
 // ScanOptions say what the input looks like. The zero value is RFC 4180 with
 // commas.
 type ScanOptions struct {
+	// Dialect says the same and more, for what Comma and Comment leave open.
+	Dialect dialect.CSV
 	// Comma is the delimiter, one ASCII byte. Defaults to ','.
 	Comma byte
 	// Comment, when not 0, is an ASCII byte; a line that begins with it is skipped.
@@ -37,6 +43,15 @@ const (
 
 // withDefaults fills in the zero fields and refuses what cannot be.
 func (o ScanOptions) withDefaults() (ScanOptions, error) {
+	if err := o.Dialect.Validate(); err != nil {
+		return o, err
+	}
+	if o.Comma == 0 && len(o.Dialect.Delimiter) == 1 {
+		o.Comma = o.Dialect.Delimiter[0]
+	}
+	if o.Comment == 0 && len(o.Dialect.Comment) == 1 && rulesOf(o.Dialect) == nil {
+		o.Comment = o.Dialect.Comment[0]
+	}
 	if o.Comma == 0 {
 		o.Comma = ','
 	}

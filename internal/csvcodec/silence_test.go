@@ -110,11 +110,7 @@ func TestWhatWouldBeSilentIsFoundBeforeDataMoves(t *testing.T) {
 		{"a layout without a time", optionErr[one[int]](DecodeOptions{Layout: time.DateOnly}), "has no field for a time"},
 		{"a location without a time", optionErr[one[int]](DecodeOptions{Location: time.Local}), "has no field for a time"},
 		{"a layout in another language", optionErr[one[time.Time]](DecodeOptions{Layout: "yyyy-mm-dd"}), "has no part of a time"},
-		{"a decimal comma without a float", optionErr[one[int]](DecodeOptions{DecimalComma: true}), "has no float field"},
-		{"a decimal comma and a decimal", optionErr[struct {
-			A decimal.Decimal `csv:"a"`
-			B float64
-		}](DecodeOptions{DecimalComma: true}), "DecimalComma does not reach decimal.Decimal"},
+		{"a decimal comma without a float", optionErr[one[int]](DecodeOptions{DecimalComma: true}), "has no field for a number that could have it"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -267,7 +263,7 @@ func TestAPointUnderADecimalCommaIsAnError(t *testing.T) {
 		t.Fatalf("got %+v, %v", got, bad)
 	}
 	for _, e := range bad {
-		if !strings.Contains(e.Error(), "a point is no decimal mark") {
+		if !strings.Contains(e.Error(), "its decimal mark is ','; set Dialect.Thousands") {
 			t.Error(e)
 		}
 	}
@@ -313,8 +309,8 @@ func TestInputsThatAreNoCSVAreNamed(t *testing.T) {
 		"PK\x03\x04\x14\x00[Content_Types].xml": "an Excel workbook",
 		"\xfd7zXZ\x00\x00":                      "packed with xz",
 		"BZh91AY&SY\x00":                        "packed with bzip2",
-		"sep=;\na;b\n1;2\n":                     `set Comma to ';'`,
-		"Sales of March\n\na,b\n1,2\n":          "line 3 has them: remove the lines before it",
+		"sep=;\nb;c\n1;2\n":                     `column "a" is missing; the header has "b", "c"`,
+		"Sales of March\n\na,b\n1,2\n":          "line 3 has them: set Dialect.SkipLines to 2",
 		"a;b\n1;2\n":                            `is the delimiter ";"?`,
 	} {
 		_, err := NewReader[one[int]](strings.NewReader(in), ReadOptions{})

@@ -43,7 +43,7 @@ func SplitPoints(r io.ReaderAt, size int64, n int, o ScanOptions) ([]SplitPoint,
 	}
 	// target is where part k would begin if records had no length.
 	target := func(k int) int64 { return start + (size-start)/int64(n)*int64(k) }
-	if o.Comment != 0 {
+	if o.Comment != 0 || rulesOf(o.Dialect) != nil || start == 0 && o.Dialect.SkipLines > 0 {
 		return splitByRecords(r, size, n, o, points, target)
 	}
 	w := splitWalk{r: r, size: size, at: start, line: o.StartLine, comma: o.Comma}

@@ -18,6 +18,10 @@ type fieldTag struct {
 	partial   bool
 	fallback  string // of default=
 	length    int    // of csv[], 0 without
+
+	layout, location string // of csv.layout and csv.location
+	position         int    // of csv.column, from 1
+	exact            bool   // csv.name gives the name
 }
 
 // parseTag reads a field's tag. The first entry is a name, whatever it looks like; those
@@ -81,6 +85,9 @@ func parseTag(f reflect.StructField) (t fieldTag, err error) {
 	if t.omitEmpty && t.fallback != "" {
 		return t, fmt.Errorf("has both omitempty and default=: an empty cell is one or the other")
 	}
+	if err := t.readOwn(f); err != nil {
+		return t, err
+	}
 	return t, t.readLength(f)
 }
 
@@ -143,4 +150,52 @@ func (t *fieldTag) namesOf(f reflect.StructField, prefixes []string) []string {
 		names = joined
 	}
 	return names
+}
+
+// Keys of ours beside gocsv's csv and csv[], which say what a gocsv tag has no words for.
+const (
+	keyName     = "csv.name"   // the column's name as it stands, commas, spaces and nothing included
+	keyColumn   = "csv.column" // its position, from 1
+	keyLayout   = "csv.layout" // how its times are written
+	keyLocation = "csv.location"
+)
+
+// readOwn reads the keys of ours.
+func (t *fieldTag) readOwn(f reflect.StructField) error {
+	if name, ok := f.Tag.Lookup(keyName); ok {
+		if len(t.names) > 0 {
+			return fmt.Errorf("stands beside %s:%q: give the name once", keyName, name)
+		}
+		t.names, t.exact = []string{name}, true
+	}
+	if text, ok := f.Tag.Lookup(keyColumn); ok {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > defaultMaxColumns {
+			return fmt.Errorf("stands beside %s:%q: want the column's position, from 1", keyColumn, text)
+		}
+		if t.partial {
+			return fmt.Errorf("has partial beside %s, which leaves nothing to look for", keyColumn)
+		}
+		t.position = n
+	}
+	t.layout, t.location = f.Tag.Get(keyLayout), f.Tag.Get(keyLocation)
+	if own := t.own(); t.skip && own != "" {
+		return fmt.Errorf("leaves the field out: %s has no effect", own)
+	}
+	return nil
+}
+
+// own names one of our keys that is set, "" if none is.
+func (t *fieldTag) own() string {
+	switch {
+	case t.exact:
+		return keyName
+	case t.position > 0:
+		return keyColumn
+	case t.layout != "":
+		return keyLayout
+	case t.location != "":
+		return keyLocation
+	}
+	return ""
 }

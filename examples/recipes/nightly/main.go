@@ -59,7 +59,6 @@ func must(err error) {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	pool, err := pgxpool.New(ctx, os.Getenv("DATABASE_URL"))
 	if err != nil {
 		log.Fatal("DATABASE_URL cannot be understood")
@@ -79,6 +78,7 @@ func main() {
 	}
 	must(service.Start(ctx))
 	<-ctx.Done()
+	stop()
 	must(service.Stop(context.WithoutCancel(ctx)))
 	pool.Close()
 }

@@ -33,7 +33,7 @@ func main() {
 		log.Fatal("DATABASE_URL cannot be understood")
 	}
 	p := pipeline.New("orders", pipeline.Options{MaxRejects: 1000})
-	orders := pipeline.From(p, "read", sources.CSV[Order]{Path: "orders.csv", Layout: time.DateOnly})
+	orders := pipeline.From(p, "read", sources.CSV[Order]{Path: "orders.csv"})
 	kept := pipeline.Via(orders, "not_cancelled", transforms.Filter(func(o *Order) bool { return o.Status != "cancelled" }))
 	pipeline.To(kept, "load", sinks.Postgres[Order]{
 		Pool: pool, Table: "orders", Mode: sinks.Upsert, Keys: []string{"id"},

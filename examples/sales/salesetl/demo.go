@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sinks"
 )
@@ -38,7 +39,7 @@ func NewDemo(c DemoConfig) *pipeline.Pipeline {
 	pipeline.To(online, OnlineTable, sinks.Postgres[OnlineSale]{Pool: c.Pool, Table: OnlineTable, Mode: sinks.Replace})
 	if c.CSV != "" {
 		inStore := pipeline.From(p, "make_in_store", rows(c.InStore, MakeInStoreSale))
-		pipeline.To(inStore, InStoreTable, sinks.CSV[Sale]{Path: c.CSV, Layout: time.DateOnly})
+		pipeline.To(inStore, InStoreTable, sinks.CSV[Sale]{Path: c.CSV, Dialect: dialect.CSV{Layout: time.DateOnly}})
 	}
 	return p
 }

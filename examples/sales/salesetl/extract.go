@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/millrace/millrace/dialect"
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/pipeline"
 	"github.com/millrace/millrace/sources"
@@ -18,7 +19,7 @@ type inStoreFile struct{ sources.CSV[Sale] }
 // newInStoreFile reads the sales in stores from path, or the bundled ones.
 func newInStoreFile(path string) inStoreFile {
 	// With the layout a time of day, which a date would drop, is an error.
-	file := sources.CSV[Sale]{Path: path, Layout: time.DateOnly}
+	file := sources.CSV[Sale]{Path: path, Dialect: dialect.CSV{Layout: time.DateOnly}}
 	if path == "" {
 		file.Path, file.Store = BundledCSV, files.FS(Bundled())
 	}
