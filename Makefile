@@ -4,7 +4,7 @@
 SHELL := bash
 .DEFAULT_GOAL := help
 
-TOOL := go tool -modfile=tools/go.mod
+TOOL := go tool -modfile=$(CURDIR)/tools/go.mod
 
 # How long each fuzz target runs, as `go test -fuzztime` takes it.
 FUZZTIME ?= 20s
@@ -59,6 +59,7 @@ proof: ## Kill processes, databases and connections, hundreds of times (some min
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -v ./internal/proof ./runs/internal/schedule
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -run Model ./runs
 	MILLRACE_PROOF=full go test -count=1 -timeout 40m -run RandomGraphs ./pipeline
+	cd blob && MILLRACE_PROOF=full go test -count=1 -timeout 40m -v -run 'Killed|Memory' .
 
 .PHONY: bench
 bench: ## Compare with psql, pgx, gocsv, csvutil, DuckDB and pandas, as far as installed (some minutes)
@@ -77,7 +78,9 @@ deployment: ## Bring the deployment up, kill and scale parts of it, take it down
 
 .PHONY: lint
 lint: ## Run the linters, the import law among them (compiles golangci-lint at first)
-	$(TOOL) golangci-lint run ./...
+	@set -euo pipefail; for mod in $$(git ls-files '*go.mod' | xargs -n 1 dirname | grep -vxE 'tools|bench|e2e' | sort); do \
+		echo "--- $$mod"; (cd "$$mod" && $(TOOL) golangci-lint run --allow-parallel-runners ./...); \
+	done
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -27,7 +27,7 @@ import (
 // Two stores are the same place, and two sinks with one target are noticed, if they have the same Bucket. Its methods may
 // be called by several goroutines at once.
 //
-// An upload holds at most about 32 MiB in memory. On S3 a file is at most 78 GiB long, 10,000 parts of 8 MiB, and one of
+// An upload holds at most about 25 MiB in memory. On S3 a file is at most 48 GiB long, 10,000 parts of 5 MiB, and one of
 // more than 5 GiB is moved part by part.
 type Store struct {
 	// Bucket is opened and closed by the caller: by s3blob.OpenBucket and its like, or by [Open].

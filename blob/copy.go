@@ -30,13 +30,8 @@ var errSeen = errors.New("the request was looked at and not sent")
 
 // copyInParts copies an object of S3 that is too long for one request, which is all that gocloud sends.
 func (s Store) copyInParts(ctx context.Context, client *s3.Client, from files.Info, to string) error {
-	// gocloud knows the bucket's name, the keys as they are and the encryption.
-	var in *s3.CopyObjectInput
-	err := s.Bucket.Copy(ctx, to, from.Name, &cloud.CopyOptions{BeforeCopy: func(as func(any) bool) error {
-		as(&in)
-		return errSeen
-	}})
-	if in == nil {
+	in, err := s.asS3(ctx, from.Name, to)
+	if err != nil {
 		return err
 	}
 	source, err := url.QueryUnescape(aws.ToString(in.CopySource))
@@ -70,6 +65,19 @@ func (s Store) copyInParts(ctx context.Context, client *s3.Client, from files.In
 		return errors.Join(err, left)
 	}
 	return nil
+}
+
+// asS3 is the request for a copy, which is not sent: gocloud knows the bucket's name, the keys as S3 has them and the
+// encryption.
+func (s Store) asS3(ctx context.Context, from, to string) (in *s3.CopyObjectInput, err error) {
+	err = s.Bucket.Copy(ctx, to, from, &cloud.CopyOptions{BeforeCopy: func(as func(any) bool) error {
+		as(&in)
+		return errSeen
+	}})
+	if in == nil {
+		return nil, err
+	}
+	return in, nil
 }
 
 func copyParts(ctx context.Context, client *s3.Client, in *s3.CopyObjectInput, upload *string, from files.Info) ([]types.CompletedPart, error) {

@@ -162,7 +162,7 @@ func unreachable(err error) error {
 
 // peeled is an error without what gocloud says of it, the key once more.
 func peeled(err error) error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 && several.Unwrap()[0] != nil { //nolint:errorlint // the outermost only
+	if several, ok := err.(interface{ Unwrap() []error }); ok && len(several.Unwrap()) > 0 && several.Unwrap()[0] != nil {
 		return several.Unwrap()[0]
 	}
 	return err

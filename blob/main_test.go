@@ -3,9 +3,11 @@ package blob
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -20,11 +22,23 @@ import (
 	"gocloud.dev/blob/s3blob"
 
 	"github.com/millrace/millrace/files"
+	"github.com/millrace/millrace/internal/devdb"
 )
 
 func TestMain(m *testing.M) {
+	if text := os.Getenv(childJob); text != "" {
+		j, err := jobOf(text)
+		if err == nil {
+			err = j.do(context.Background())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	stall, patience = time.Second, 10*time.Second
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(devdb.Main(m))
 }
 
 // s3Server is an S3 in this process, before which a test may stand.
@@ -35,9 +49,9 @@ type s3Server struct {
 	between func(next http.Handler, w http.ResponseWriter, r *http.Request)
 }
 
-func newS3(t testing.TB) *s3Server {
+func newS3(t testing.TB, options ...s3mem.Option) *s3Server {
 	t.Helper()
-	s := &s3Server{backend: s3mem.New()}
+	s := &s3Server{backend: s3mem.New(options...)}
 	if err := s.backend.CreateBucket("bucket"); err != nil {
 		t.Fatal(err)
 	}
@@ -61,6 +75,27 @@ func (s *s3Server) stand(between func(next http.Handler, w http.ResponseWriter, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.between = between
+}
+
+// uploads counts those that were begun and not ended.
+func (s *s3Server) uploads(t testing.TB) int {
+	t.Helper()
+	bucket := "bucket"
+	list, err := s3Client(s.URL).ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+	if answerOf(err).is("NoSuchUpload") { // so says this one where there never was one
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list.Uploads)
+}
+
+// refuse answers as S3 does.
+func refuse(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<?xml version="1.0" encoding="UTF-8"?><Error><Code>%s</Code><Message>It is said so.</Message></Error>`, code)
 }
 
 func s3Client(endpoint string, options ...func(*s3.Options)) *s3.Client {

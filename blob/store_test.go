@@ -2,6 +2,7 @@ package blob
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,6 +118,57 @@ func TestADraftThatIsDroppedLeavesNothing(t *testing.T) {
 		}
 	}
 	everywhere(t, check)
+	t.Run("S3, its parts", func(t *testing.T) {
+		server := newS3(t)
+		check(t, openS3(t, server.URL, "bucket"))
+		if n := server.uploads(t); n != 0 {
+			t.Errorf("%d uploads are left", n)
+		}
+	})
+}
+
+// However an upload ends, its parts are not kept and billed.
+func TestAnUploadThatFailsLeavesNoParts(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fail func(server *s3Server, cancel func())
+		says string
+	}{
+		{"the run is cancelled", func(_ *s3Server, cancel func()) { cancel() }, "context canceled"},
+		{"S3 refuses the end", func(server *s3Server, _ func()) {
+			server.stand(func(next http.Handler, w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					refuse(w, http.StatusForbidden, "AccessDenied")
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}, "a.csv: permission denied (403 AccessDenied"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := newS3(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			d, err := openS3(t, server.URL, "bucket").Create(ctx, "a.csv")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Write(noise(40 << 20)); err != nil {
+				t.Fatal(err)
+			}
+			c.fail(server, cancel)
+			if err := d.Close(); err == nil || !strings.HasPrefix(err.Error(), c.says) {
+				t.Errorf("got %v, want %s", err, c.says)
+			}
+			if err := d.Abort(); err != nil { // as a unit does
+				t.Error(err)
+			}
+			server.stand(nil)
+			if n := server.uploads(t); n != 0 {
+				t.Errorf("%d uploads are left", n)
+			}
+		})
+	}
 }
 
 func TestNamesThatNoObjectCanHave(t *testing.T) {
@@ -246,7 +298,10 @@ func TestAListingOfManyObjectsIsReadPageByPage(t *testing.T) {
 	if peak > 4<<20 {
 		t.Errorf("%d bytes are held", peak)
 	}
-	for range s.List(t.Context(), "") { // and whoever has seen enough asks no more
+	for _, err := range s.List(t.Context(), "") { // and whoever has seen enough asks no more
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if pages.Load() != many/page+1 {
@@ -277,7 +332,8 @@ func TestABucketThatDoesNotListByNameIsAnError(t *testing.T) {
 	var got []string
 	for f, err := range openS3(t, server.URL, "bucket").List(t.Context(), "x") {
 		if err != nil {
-			got = append(got, err.Error()[:strings.Index(err.Error(), ",")])
+			said, _, _ := strings.Cut(err.Error(), ",")
+			got = append(got, said)
 			continue
 		}
 		got = append(got, f.Name)

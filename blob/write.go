@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -14,7 +15,7 @@ import (
 )
 
 const (
-	partSize  = 8 << 20 // bytes of a part of an upload
+	partSize  = 5 << 20 // bytes of a part of an upload, the least that S3 takes
 	partsAt   = 2       // parts that are sent at once
 	s3MaxPart = 10_000  // parts of an upload to S3
 )
@@ -25,23 +26,26 @@ func (s Store) Create(ctx context.Context, name string) (files.Draft, error) {
 		return nil, err
 	}
 	upload, cancel := context.WithCancelCause(ctx)
-	w, err := s.Bucket.NewWriter(upload, name, &cloud.WriterOptions{BufferSize: partSize, MaxConcurrency: partsAt})
+	d := &draft{cancel: cancel}
+	var err error
+	if s.Bucket.As(new(*s3.Client)) {
+		d.limit = s3MaxPart * partSize
+		d.w, err = s.uploadToS3(upload, name)
+	} else {
+		d.w, err = s.Bucket.NewWriter(upload, name, &cloud.WriterOptions{BufferSize: partSize, MaxConcurrency: partsAt})
+	}
 	if err != nil {
 		cancel(nil)
 		return nil, nameError(name, s.explain(ctx, err))
 	}
-	d := &draft{w: w, cancel: cancel}
 	d.explain = func(err error) error { return nameError(name, s.explain(ctx, err)) }
 	d.remove = func() error { return s.Remove(context.WithoutCancel(ctx), name) }
-	if s.Bucket.As(new(*s3.Client)) {
-		d.limit = s3MaxPart * partSize
-	}
 	return d, nil
 }
 
 // draft is an object that is being uploaded.
 type draft struct {
-	w       *cloud.Writer
+	w       io.WriteCloser
 	cancel  context.CancelCauseFunc
 	explain func(error) error
 	remove  func() error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -76,7 +77,7 @@ func begin(ctx context.Context, store Writable, path, target string) (*unit, err
 		ledger: pipeline.StateFrom(ctx) != nil,
 	}
 	logger := pipeline.LoggerFrom(ctx)
-	tidy(ctx, store, target, run, false, func(name string, err error) {
+	tidy(ctx, store, target, run, drafts, func(name string, err error) {
 		logger.Debug("removed what a dead run had left", "file", name, "error", err)
 	})
 	var err error
@@ -133,7 +134,7 @@ func (u *unit) Commit(ctx context.Context) error {
 		return u.fail(err)
 	}
 	u.moved = true
-	tidy(ctx, u.store, u.target, u.run, true, func(string, error) {})
+	tidy(ctx, u.store, u.target, u.run, ofAll, func(string, error) {})
 	return nil
 }
 
@@ -171,12 +172,13 @@ func finish(ctx context.Context, store Writable, path string) error {
 	run, _ := pipeline.RunFrom(ctx)
 	err = store.Move(ctx, tempName(target, run), target)
 	switch {
-	case errors.Is(err, fs.ErrNotExist): // it was moved
+	case errors.Is(err, fs.ErrNotExist): // it was moved, perhaps by an attempt that came no further
+		tidy(ctx, store, target, run, ofRun, func(string, error) {})
 		return nil
 	case err != nil:
 		return nameError(withoutSecrets(path), err)
 	}
-	tidy(ctx, store, target, run, true, func(string, error) {})
+	tidy(ctx, store, target, run, ofAll, func(string, error) {})
 	pipeline.LoggerFrom(ctx).Info("completed the commit of an earlier attempt", "file", withoutSecrets(path))
 	return nil
 }
@@ -184,24 +186,40 @@ func finish(ctx context.Context, store Writable, path string) error {
 // leftoverAge is how old a temporary file must be before it is taken for one that a dead run left, where no lock tells.
 const leftoverAge = 7 * 24 * time.Hour
 
+// stale is what is known to be older than the target.
+type stale int
+
+const (
+	drafts stale = iota // what never was prepared: no ledger has it
+	ofRun               // and what the run's other attempts had prepared: one of them has committed
+	ofAll               // and what other runs had: the target has been replaced just now
+)
+
 // tidy removes what dead runs left of a target. What an attempt has prepared may belong to a commit that is still to be
-// completed, or still on its way to the server. So before the target is written only drafts go, and what is older than
-// leftoverAge; and once a run has replaced the target what its other attempts had prepared, and on a disk that of all runs
-// whose processes are dead: it is older than what stands there now.
-func tidy(ctx context.Context, store Writable, target string, run pipeline.Run, replaced bool, told func(name string, err error)) {
+// completed, or still on its way to the server. It goes when it is known to be stale, on a disk if its process is dead;
+// elsewhere, where that cannot be told, what other runs left goes when it is older than leftoverAge.
+func tidy(ctx context.Context, store Writable, target string, run pipeline.Run, known stale, told func(name string, err error)) {
+	prefix := tempPrefix(target)
 	if d, ok := store.(Disk); ok {
-		d.removeDead(target, func(base string) bool { return replaced || strings.HasSuffix(base, draftSuffix) }, told)
+		d.removeDead(target, func(base string) bool {
+			return known == ofAll || strings.HasSuffix(base, draftSuffix) || known == ofRun && isOfRun(base, baseOf(prefix), run)
+		}, told)
 		return
 	}
-	prefix := tempPrefix(target)
-	mine := prefix + safeName(run.ID, maxRunName) + "-"
 	for info, err := range store.List(ctx, prefix) {
 		if err != nil {
 			return
 		}
 		old := !info.Modified.IsZero() && time.Since(info.Modified) > leftoverAge
-		if isUnfinished(info.Name) && (old || replaced && strings.HasPrefix(info.Name, mine)) {
+		if isUnfinished(info.Name) && (old || known >= ofRun && isOfRun(info.Name, prefix, run)) {
 			told(info.Name, store.Remove(ctx, info.Name))
 		}
 	}
+}
+
+// isOfRun tells whether a name is that of what an attempt of the run has prepared.
+func isOfRun(name, prefix string, run pipeline.Run) bool {
+	attempt, ok := strings.CutPrefix(name, prefix+safeName(run.ID, maxRunName)+"-")
+	_, err := strconv.Atoi(strings.TrimSuffix(attempt, tempSuffix))
+	return ok && err == nil // a run a-1 is none of run a
 }

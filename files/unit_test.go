@@ -297,6 +297,64 @@ func TestARunThatDiesAtAnyStepLeavesTheOldFileOrTheNewOne(t *testing.T) {
 	}
 }
 
+// The retry may die as well, at any step. The one after it has still to find what both left.
+func TestARunWhoseRetryDiesTooLeavesNothingElse(t *testing.T) {
+	dead := errors.New("the process is dead")
+	for first := 0; ; first++ {
+		firstDied := false
+		for second := 0; ; second++ {
+			store, state := newMemory(), &ledger{committed: map[string]pipeline.Commit{}}
+			dying := func(step int) *bool {
+				n, died := 0, false
+				fault := func(string) error {
+					if n++; n > step {
+						died = true
+						return dead
+					}
+					return nil
+				}
+				store.fault, state.fault = fault, fault
+				return &died
+			}
+			want := ""
+			for i, step := range []int{first, second, 1000} {
+				died := dying(step)
+				err := run(t, store, state, "run", i+1, fmt.Sprint("of ", i+1))
+				if _, ok := state.committed["run"]; ok && want == "" {
+					want = fmt.Sprintf("of %d\n", i+1)
+				}
+				if i == 0 {
+					firstDied = *died
+				}
+				if i == 2 && (err != nil || store.content("out/target.txt") != want || len(store.names()) != 1) {
+					t.Errorf("dead after %d and %d steps: %v, the target holds %q, want %q; there are %q",
+						first, second, err, store.content("out/target.txt"), want, store.names())
+				}
+			}
+			if second > 20 {
+				break
+			}
+		}
+		if !firstDied {
+			return
+		}
+	}
+}
+
+// What belongs to a run whose name merely begins alike is none of its own.
+func TestARunTakesNothingFromOneOfALikeName(t *testing.T) {
+	store := newMemory()
+	const other = "out/target.txt.millrace-run-1-1.tmp" // of run-1
+	store.put(other, "x", time.Now())
+	store.put("out/target.txt.millrace-run-1.tmp", "x", time.Now()) // of run
+	if err := run(t, store, nil, "run", 2, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if got := store.names(); !slices.Equal(got, []string{"out/target.txt", other}) {
+		t.Errorf("there are %q", got)
+	}
+}
+
 // Where nothing was committed, nothing is left, whatever the run ends with.
 func TestARunThatFailsLeavesNothing(t *testing.T) {
 	for _, op := range []string{"close", "prepare ledger", "commit ledger"} {

@@ -80,11 +80,11 @@ func (u *Unit) order(ctx context.Context, targets []Target) error {
 	if len(targets) == 0 {
 		return nil
 	}
+	labels := make([]string, len(targets)) // targets are written to below, while the timer may run
+	for i, t := range targets {
+		labels[i] = t.Label
+	}
 	waiting := time.AfterFunc(time.Second, func() {
-		labels := make([]string, len(targets))
-		for i, t := range targets {
-			labels[i] = t.Label
-		}
 		pipeline.LoggerFrom(ctx).Info("waits for another run that writes to the same tables", "tables", strings.Join(labels, ", "))
 	})
 	defer waiting.Stop()
