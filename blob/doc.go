@@ -24,8 +24,8 @@
 //
 // An upload that fails or is cancelled is dropped. One whose process is killed, or whose service cannot be told any more,
 // leaves what no listing shows: Google and Azure drop it after a week; S3 keeps, and bills, its parts until a lifecycle
-// rule of the bucket ends it. Give the bucket one with AbortIncompleteMultipartUpload and DaysAfterInitiation 7. What a run had prepared and not published
-// is a plain object, of which [files.Output] tells when it goes.
+// rule of the bucket ends it. Give the bucket one with AbortIncompleteMultipartUpload and DaysAfterInitiation 7.
+// What a run had prepared and not published is a plain object, of which [files.Output] tells when it goes.
 //
 // # Rights
 //

@@ -95,7 +95,7 @@ func TestMemoryDoesNotGrowWithTheFile(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("what a process held at most is asked of Linux")
 	}
-	const most = 40 << 20
+	const most = 64 << 20 // without the program: 51 MiB were seen of 2M rows written, 14 of as many read
 	server := newS3(t)
 	for _, rows := range []int{1, amount(400_000, 2_000_000)} {
 		for _, kind := range []string{"write", "read"} {
