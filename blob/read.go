@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -22,7 +23,8 @@ func (s Store) Open(ctx context.Context, f files.Info, from, to int64) (io.ReadC
 	if f.Size >= 0 && (to < 0 || to > f.Size) {
 		to = f.Size
 	}
-	r := &reader{f: f, at: from, to: to, stopped: func() error { return context.Cause(ctx) }}
+	ctx, end := context.WithCancel(ctx)
+	r := &reader{f: f, at: from, to: to, end: end, stopped: func() error { return context.Cause(ctx) }}
 	r.ask = func() (*cloud.Reader, context.CancelFunc, error) { return s.ask(ctx, r.f, r.at, r.to) }
 	r.explain = func(err error) error { return s.explain(ctx, err) }
 	r.retry = func(try func() error) error { return retry(ctx, try) }
@@ -32,9 +34,13 @@ func (s Store) Open(ctx context.Context, f files.Info, from, to int64) (io.ReadC
 			err = nameError(f.Name, errChanged)
 		}
 		r.ended = true
+		if err != nil {
+			end()
+		}
 		return r, err
 	}
 	if err := r.connect(); err != nil {
+		end()
 		return nil, nameError(f.Name, err)
 	}
 	return r, nil
@@ -63,6 +69,9 @@ func (s Store) ask(ctx context.Context, f files.Info, at, to int64) (*cloud.Read
 
 // reader reads an object, and asks for the rest of it when the connection breaks.
 type reader struct {
+	reading sync.Mutex // Close may come while a Read waits, and the body takes one of them at a time
+	end     func()     // ends a Read that waits, and what it would ask for
+
 	f      files.Info // its Version is known after the first answer
 	at, to int64      // what is still to be read; a negative to before the first answer is the end
 
@@ -109,6 +118,8 @@ func (r *reader) connect() error {
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	if r.ended {
 		return 0, io.EOF
 	}
@@ -179,6 +190,9 @@ func (r *reader) drop() {
 
 // Close ends the download.
 func (r *reader) Close() error {
+	r.end()
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	r.drop() // what a cancelled body says of it is no news
 	return nil
 }
