@@ -1,20 +1,12 @@
 package sources
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/csvcodec"
 	"github.com/millrace/millrace/pipeline"
 )
-
-// minPart is the least that is worth a lane of its own, in bytes.
-const minPart = 1 << 20
-
-// finer is how many pieces make a lane's share of several files.
-const finer = 8
 
 // Split makes at most n parts of about the same size. Plain files of a disk are cut between two
 // records, which takes a pass over them that looks for quotes; all others, and those
@@ -27,32 +19,17 @@ func (c CSV[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], error) 
 	if err != nil {
 		return nil, err
 	}
-	total := int64(0)
-	for _, f := range found {
-		total += max(0, f.Info.Size)
-	}
-	// Rounded up, or else a file of an odd size would be cut into one piece more than there
-	// are lanes. Several files are cut finer, so that the pieces add up to even lanes.
-	share := (total + int64(n) - 1) / int64(n)
-	if len(found) > 1 {
-		share = (share + finer - 1) / finer
-	}
-	share = max(share, minPart)
-	var pieces []csvPiece
-	for _, f := range found {
-		cuts := int((f.Info.Size + share - 1) / share)
-		if cuts < 2 || c.NewFiles || !c.onDisk() {
-			pieces = append(pieces, csvPiece{csvFile{File: f}, max(0, f.Info.Size)})
-			continue
+	lanes, err := shareOut(found, n, func(f files.File, cuts int) ([]piece[csvFile], error) {
+		if cuts < 2 || c.NewFiles || !onDisk(c.Store) {
+			return whole(csvFile{File: f}, f), nil
 		}
-		cut, err := c.cut(ctx, csvFile{File: f}, cuts)
-		if err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, cut...)
+		return c.cut(ctx, csvFile{File: f}, cuts)
+	})
+	if err != nil {
+		return nil, err
 	}
 	var parts []pipeline.Source[T]
-	for _, lane := range shareOut(pieces, n) {
+	for _, lane := range lanes {
 		parts = append(parts, csvLane[T]{c, lane})
 	}
 	if len(parts) == 0 { // no new file
@@ -61,14 +38,8 @@ func (c CSV[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], error) 
 	return parts, nil
 }
 
-// csvPiece is a file or a part of one, and its size in bytes.
-type csvPiece struct {
-	file csvFile
-	size int64
-}
-
 // cut makes about n pieces of a file, or one if it is packed.
-func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
+func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]piece[csvFile], error) {
 	r, err := c.start(ctx, f, nil)
 	if c.passesOver(err) {
 		return nil, nil
@@ -79,7 +50,7 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 	defer r.in.Close()
 	at, size, ok := r.in.At()
 	if !ok {
-		return []csvPiece{{f, f.Info.Size}}, nil
+		return whole(f, f.File), nil
 	}
 	o := c.scanOptions()
 	o.Dialect.Delimiter = r.scan.Delimiter()
@@ -91,7 +62,7 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 	if err != nil {
 		return nil, fileError(f.Name, err)
 	}
-	pieces := make([]csvPiece, len(points))
+	pieces := make([]piece[csvFile], len(points))
 	for i, point := range points {
 		end := size
 		if i+1 < len(points) {
@@ -99,31 +70,9 @@ func (c CSV[T]) cut(ctx context.Context, f csvFile, n int) ([]csvPiece, error) {
 		}
 		part := f
 		part.From, part.To, part.part = point.Offset, end, &csvPart{line: point.Line, header: r.header, delimiter: o.Dialect.Delimiter}
-		pieces[i] = csvPiece{part, end - point.Offset}
+		pieces[i] = piece[csvFile]{part, end - point.Offset}
 	}
 	return pieces, nil
-}
-
-// onDisk tells whether ranges of a file can be read side by side at no cost.
-func (c CSV[T]) onDisk() bool {
-	_, disk := c.Store.(files.Disk)
-	return disk || c.Store == nil
-}
-
-// shareOut gives each lane about as many bytes, and no lane nothing.
-func shareOut(pieces []csvPiece, n int) [][]csvFile {
-	slices.SortStableFunc(pieces, func(a, b csvPiece) int { return cmp.Compare(b.size, a.size) })
-	lanes := make([][]csvFile, min(n, len(pieces)))
-	load := make([]int64, len(lanes))
-	for i, p := range pieces {
-		least := i
-		if i >= len(lanes) {
-			least = slices.Index(load, slices.Min(load))
-		}
-		lanes[least] = append(lanes[least], p.file)
-		load[least] += p.size
-	}
-	return lanes
 }
 
 // csvLane is what one lane reads.

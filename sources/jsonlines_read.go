@@ -1,10 +1,8 @@
 package sources
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/millrace/millrace/files"
 	"github.com/millrace/millrace/internal/jsoncodec"
@@ -146,41 +144,18 @@ func (j JSONLines[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], e
 	if err != nil {
 		return nil, err
 	}
-	total := int64(0)
-	for _, f := range found {
-		total += max(0, f.Info.Size)
-	}
-	share := (total + int64(n) - 1) / int64(n)
-	if len(found) > 1 { // finer, so that the pieces add up to even lanes
-		share = (share + finer - 1) / finer
-	}
-	share = max(share, minPart)
-	_, disk := j.Store.(files.Disk)
-	var pieces []jsonPiece
-	for _, f := range found {
-		cuts := int((f.Info.Size + share - 1) / share)
-		if cuts < 2 || j.NewFiles || j.Store != nil && !disk {
-			pieces = append(pieces, jsonPiece{jsonFile{File: f}, max(0, f.Info.Size)})
-			continue
+	lanes, err := shareOut(found, n, func(f files.File, cuts int) ([]piece[jsonFile], error) {
+		if cuts < 2 || j.NewFiles || !onDisk(j.Store) {
+			return whole(jsonFile{File: f}, f), nil
 		}
-		cut, err := j.cut(ctx, jsonFile{File: f}, cuts)
-		if err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, cut...)
-	}
-	slices.SortStableFunc(pieces, func(a, b jsonPiece) int { return cmp.Compare(b.size, a.size) })
-	lanes := make([]jsonLane[T], min(n, len(pieces)))
-	for _, p := range pieces {
-		least := slices.MinFunc(lanes, func(a, b jsonLane[T]) int { return cmp.Compare(a.size, b.size) })
-		i := slices.IndexFunc(lanes, func(l jsonLane[T]) bool { return l.size == least.size })
-		lanes[i].source = j
-		lanes[i].files = append(lanes[i].files, p.file)
-		lanes[i].size += max(1, p.size)
+		return j.cut(ctx, jsonFile{File: f}, cuts)
+	})
+	if err != nil {
+		return nil, err
 	}
 	var parts []pipeline.Source[T]
-	for _, l := range lanes {
-		parts = append(parts, l)
+	for _, lane := range lanes {
+		parts = append(parts, jsonLane[T]{j, lane})
 	}
 	if len(parts) == 0 { // no new file
 		parts = append(parts, jsonLane[T]{source: j})
@@ -188,14 +163,8 @@ func (j JSONLines[T]) Split(ctx context.Context, n int) ([]pipeline.Source[T], e
 	return parts, nil
 }
 
-// jsonPiece is a file or a part of one, and its size in bytes.
-type jsonPiece struct {
-	file jsonFile
-	size int64
-}
-
 // cut makes about n pieces of a file, or one if it is packed or a document.
-func (j JSONLines[T]) cut(ctx context.Context, f jsonFile, n int) ([]jsonPiece, error) {
+func (j JSONLines[T]) cut(ctx context.Context, f jsonFile, n int) ([]piece[jsonFile], error) {
 	in, scan, err := j.start(ctx, f, nil)
 	if err != nil {
 		return nil, err
@@ -203,13 +172,13 @@ func (j JSONLines[T]) cut(ctx context.Context, f jsonFile, n int) ([]jsonPiece, 
 	defer in.Close()
 	at, size, ok := in.At()
 	if !ok || !scan.Lines() {
-		return []jsonPiece{{f, f.Info.Size}}, nil
+		return whole(f, f.File), nil
 	}
 	points, err := jsoncodec.SplitPoints(at, size, n, jsoncodec.SplitPoint{Offset: scan.Offset(), Line: scan.Line()})
 	if err != nil {
 		return nil, j.fail(ctx, f, err)
 	}
-	pieces := make([]jsonPiece, len(points))
+	pieces := make([]piece[jsonFile], len(points))
 	for i, point := range points {
 		end := size
 		if i+1 < len(points) {
@@ -217,7 +186,7 @@ func (j JSONLines[T]) cut(ctx context.Context, f jsonFile, n int) ([]jsonPiece, 
 		}
 		part := f
 		part.From, part.To, part.line = point.Offset, end, point.Line
-		pieces[i] = jsonPiece{part, end - point.Offset}
+		pieces[i] = piece[jsonFile]{part, end - point.Offset}
 	}
 	return pieces, nil
 }
@@ -226,7 +195,6 @@ func (j JSONLines[T]) cut(ctx context.Context, f jsonFile, n int) ([]jsonPiece, 
 type jsonLane[T any] struct {
 	source JSONLines[T]
 	files  []jsonFile
-	size   int64 // in bytes
 }
 
 func (l jsonLane[T]) Extract(ctx context.Context, out *pipeline.Writer[T]) error {
