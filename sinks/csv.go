@@ -80,9 +80,6 @@ func (c CSV[T]) encoder() (*csvcodec.Encoder[T], error) {
 	return e, nil
 }
 
-// writeAt is how much is gathered, in bytes, before it is written.
-const writeAt = 64 << 10
-
 // Load writes the records. One that cannot be written, because its own method
 // says so, is a reject.
 func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
@@ -90,17 +87,8 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 	if err != nil {
 		return err
 	}
-	w, err := c.output().Create(ctx)
+	f, err := createText(ctx, c.output(), in)
 	if err != nil {
-		return err
-	}
-	counted := int64(0)
-	buf := make([]byte, 0, writeAt+writeAt/4)
-	pass := func() error {
-		_, err := w.Write(buf)
-		buf = buf[:0]
-		in.AddBytes(w.Bytes() - counted)
-		counted = w.Bytes()
 		return err
 	}
 	header := !c.NoHeader
@@ -110,35 +98,26 @@ func (c CSV[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 		}
 		for i := range batch {
 			if header {
-				if buf, err = encode.AppendHeaderOf(buf, &batch[i]); err != nil {
+				if f.buf, err = encode.AppendHeaderOf(f.buf, &batch[i]); err != nil {
 					return pipeline.Permanent(fmt.Errorf("the header: %w", err))
 				}
 				header = false
 			}
-			if buf, err = encode.Append(buf, &batch[i]); err != nil {
+			if f.buf, err = encode.Append(f.buf, &batch[i]); err != nil {
 				if err := in.Reject(&batch[i], pipeline.Reject{Reason: err.Error()}); err != nil {
 					return err
 				}
 			}
-			if len(buf) >= writeAt {
-				if err := pass(); err != nil {
-					return err
-				}
+			if err := f.passWhenFull(); err != nil {
+				return err
 			}
 		}
 		in.Recycle(batch)
 	}
 	if header {
-		buf = encode.AppendHeader(buf)
+		f.buf = encode.AppendHeader(f.buf)
 	}
-	if err := pass(); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	in.AddBytes(w.Bytes() - counted)
-	return nil
+	return f.close()
 }
 
 // Datasets says which file is written.

@@ -61,17 +61,8 @@ func (j JSONLines[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 	if err != nil {
 		return err
 	}
-	w, err := j.output().Create(ctx)
+	f, err := createText(ctx, j.output(), in)
 	if err != nil {
-		return err
-	}
-	counted := int64(0)
-	buf := make([]byte, 0, writeAt+writeAt/4)
-	pass := func() error {
-		_, err := w.Write(buf)
-		buf = buf[:0]
-		in.AddBytes(w.Bytes() - counted)
-		counted = w.Bytes()
 		return err
 	}
 	for batch, err := range in.Batches() {
@@ -80,27 +71,18 @@ func (j JSONLines[T]) Load(ctx context.Context, in *pipeline.Reader[T]) error {
 		}
 		for i := range batch {
 			var path string
-			if buf, path, err = encode.Append(buf, &batch[i]); err != nil {
+			if f.buf, path, err = encode.Append(f.buf, &batch[i]); err != nil {
 				if err := in.Reject(&batch[i], pipeline.Reject{Column: path, Reason: err.Error()}); err != nil {
 					return err
 				}
 			}
-			if len(buf) >= writeAt {
-				if err := pass(); err != nil {
-					return err
-				}
+			if err := f.passWhenFull(); err != nil {
+				return err
 			}
 		}
 		in.Recycle(batch)
 	}
-	if err := pass(); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	in.AddBytes(w.Bytes() - counted)
-	return nil
+	return f.close()
 }
 
 // Datasets says which file is written.

@@ -120,8 +120,9 @@ func (u *Unit) order(ctx context.Context, targets []Target) error {
 		}
 		var b pgx.Batch
 		b.Queue("select set_config('millrace.lock_timeout', current_setting('lock_timeout'), true), set_config('lock_timeout', '0', true)")
-		b.Queue("select case when alone then pg_advisory_xact_lock($1, oid) else pg_advisory_xact_lock_shared($1, oid) end from unnest($2::int4[], $3::bool[]) as t (oid, alone)",
-			lockSpace, oids, exclusive)
+		b.Queue(`
+select case when alone then pg_advisory_xact_lock($1, oid) else pg_advisory_xact_lock_shared($1, oid) end
+  from unnest($2::int4[], $3::bool[]) as t (oid, alone)`, lockSpace, oids, exclusive)
 		b.Queue("select set_config('lock_timeout', current_setting('millrace.lock_timeout'), true)")
 		// A name may be another table's by now: the run that was waited for may have put a new one in its place.
 		queueFind(&b, targets, &wanted)
@@ -177,7 +178,8 @@ func (u *Unit) enter(targets []Target) error {
 	for _, t := range targets {
 		for _, other := range u.targets {
 			if t.oid == other.oid && t.oid != 0 && (t.Empty != Keep || other.Empty != Keep) {
-				return pipeline.Permanent(fmt.Errorf("table %q: two stages of this run write to it, and one of them empties it first, which could remove what the other wrote; merge their streams into one sink", t.Label))
+				return pipeline.Permanent(fmt.Errorf("table %q: two stages of this run write to it, and one of them empties it first, "+
+					"which could remove what the other wrote; merge their streams into one sink", t.Label))
 			}
 		}
 		u.targets = append(u.targets, &t)
@@ -272,7 +274,9 @@ func (t *Target) deleteAll(ctx context.Context, conn *pgx.Conn) error {
 	var kept bool
 	var b pgx.Batch
 	b.Queue("delete from " + t.Table.Sanitize())
-	b.Queue("select exists (select from pg_catalog.pg_trigger where tgrelid = $1 and not tgisinternal and tgtype & 11 = 11 union all select from pg_catalog.pg_inherits where inhparent = $1)", t.oid).
+	b.Queue(`
+select exists (select from pg_catalog.pg_trigger where tgrelid = $1 and not tgisinternal and tgtype & 11 = 11
+               union all select from pg_catalog.pg_inherits where inhparent = $1)`, t.oid).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&kept) })
 	if err := conn.SendBatch(ctx, &b).Close(); err != nil || !kept {
 		return err
@@ -280,7 +284,8 @@ func (t *Target) deleteAll(ctx context.Context, conn *pgx.Conn) error {
 	if err := conn.QueryRow(ctx, "select exists (select from "+t.Table.Sanitize()+")").Scan(&kept); err != nil || !kept {
 		return err
 	}
-	return pipeline.Permanent(fmt.Errorf("table %q: rows are left after a DELETE of all of them: a BEFORE DELETE trigger keeps them, and they would be there beside the new ones", t.Label))
+	return pipeline.Permanent(fmt.Errorf("table %q: rows are left after a DELETE of all of them: "+
+		"a BEFORE DELETE trigger keeps them, and they would be there beside the new ones", t.Label))
 }
 
 // childrenFirst orders tables so that those which reference others by a foreign key come before these.
@@ -293,7 +298,10 @@ func childrenFirst(ctx context.Context, conn *pgx.Conn, tables []*Target) ([]*Ta
 		oids[i] = t.oid
 	}
 	children := map[uint32][]uint32{}
-	rows, _ := conn.Query(ctx, "select confrelid, conrelid from pg_catalog.pg_constraint where contype = 'f' and confrelid = any($1::oid[]) and conrelid = any($1::oid[]) and confrelid <> conrelid", oids)
+	rows, _ := conn.Query(ctx, `
+select confrelid, conrelid
+  from pg_catalog.pg_constraint
+ where contype = 'f' and confrelid = any($1::oid[]) and conrelid = any($1::oid[]) and confrelid <> conrelid`, oids)
 	var parent, child uint32
 	if _, err := pgx.ForEachRow(rows, []any{&parent, &child}, func() error {
 		children[parent] = append(children[parent], child)
