@@ -60,7 +60,9 @@ func (s *Service) cancel(ctx context.Context, tx pgx.Tx, id, by string) (*life.E
 	if err := s.queue.CancelJob(ctx, tx, r.Job); err != nil {
 		return nil, err
 	}
-	if err := s.moves.End(ctx, tx, life.Cancelled, life.Result{Run: id, Reason: "cancelled" + life.ByWhom(by) + " before it began"}); err != nil {
+	if err := s.moves.End(ctx, tx, life.Cancelled, life.Result{
+		Run: id, Reason: "cancelled" + life.ByWhom(by) + " before it began",
+	}); err != nil {
 		return nil, err
 	}
 	return &life.Ended{Run: id, Pipeline: r.Pipeline, State: life.Cancelled}, s.queue.Admit(ctx, tx, r.Pipeline)
@@ -142,7 +144,8 @@ func (s *Service) setPaused(ctx context.Context, name string, paused bool, by st
 	if !paused {
 		by = ""
 	}
-	_, err = s.db.Pool.Exec(ctx, s.db.Of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"), name, paused, by)
+	_, err = s.db.Pool.Exec(ctx, s.db.Of("update {pipelines} set paused = $2, paused_by = $3 where name = $1 and paused <> $2"),
+		name, paused, by)
 	if err == nil {
 		s.wakeKeeper()
 	}
@@ -165,7 +168,8 @@ const maxBy = 200
 
 func checkBy(by string) error {
 	if len(by) > maxBy || !plainText(by) {
-		return invalid("by", "who does it must be UTF-8 text of at most %d bytes, without control characters and such as turn or hide their neighbours", maxBy)
+		return invalid("by", "who does it must be UTF-8 text of at most %d bytes, without control characters and such as turn or hide "+
+			"their neighbours", maxBy)
 	}
 	return nil
 }
@@ -292,7 +296,8 @@ func (d *definition) dates(from, to time.Time) (dates []time.Time, err error) {
 	}
 	dates, more := d.schedule.Dates(from, to, MaxBackfill)
 	if more {
-		return nil, invalid("to", "from %s to %s there are more than %d dates: make several backfills", from.Format(time.RFC3339), to.Format(time.RFC3339), MaxBackfill)
+		return nil, invalid("to", "from %s to %s there are more than %d dates: make several backfills",
+			from.Format(time.RFC3339), to.Format(time.RFC3339), MaxBackfill)
 	}
 	if len(dates) == 0 {
 		return nil, invalid("to", "there is no date of the pipeline from %s to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
